@@ -1,0 +1,336 @@
+"""The index of a COCO file, made without building its geometry.
+
+The file is mapped into memory. msgspec splits its lists into pieces; of each annotation only the head is parsed, and
+the index keeps where it stands. The worker that needs an annotation reads it from there.
+"""
+
+from __future__ import annotations
+
+import mmap
+import re
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import overload
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from maskflow_adapters import json_text
+from maskflow_convert import Entry, Index, Issue, Loss
+from maskflow_convert.errors import SourceError
+
+Id = int | str
+Piece = bytes | memoryview | msgspec.Raw
+
+
+@dataclass(frozen=True, slots=True)
+class CocoRecord:
+    """One image of the file, and where its annotations stand.
+
+    `spans` holds `(offset, length)` in bytes for each annotation, in the order of the file; `categories` is the same
+    object in all records of a file.
+    """
+
+    file_name: str
+    width: int | None
+    height: int | None
+    spans: tuple[tuple[int, int], ...]
+    categories: Mapping[Id, str]
+
+
+def index_file(path: Path) -> Index[CocoRecord]:
+    """List the images of a file in their order, each with its annotations in theirs.
+
+    Raises:
+        SourceError: the file cannot be read, or is no COCO annotation file.
+    """
+    text, lists = _split(path)
+    indexing = _Indexing(path, text)
+    categories = indexing.categories(lists.categories)
+    images, numbers = indexing.images(lists.images)
+    annotations = indexing.annotations(lists.annotations, numbers, len(images))
+    labels = tuple(dict.fromkeys(categories.values()))
+    return Index(_Entries(images, annotations, categories), labels, indexing.issues)
+
+
+def issue_at(code: str, path: Path, offset: int, text: Piece, message: str, loss: Loss | None) -> Issue:
+    """An issue with a piece of the file: at the line where it begins, named by its id if that can be read."""
+    try:
+        name = _NAMED.decode(text).id
+    except json_text.UNPARSABLE:
+        name = None
+    line = json_text.line_of(path, offset)
+    return Issue(code, message, object=None if name is None else str(name), path=str(path), line=line, loss=loss)
+
+
+class _Lists(msgspec.Struct):
+    images: list[msgspec.Raw]
+    annotations: list[msgspec.Raw] = []
+    categories: list[msgspec.Raw] = []
+
+
+class _Image(msgspec.Struct):
+    id: Id
+    file_name: str
+    width: int | None = None
+    height: int | None = None
+
+
+class _Category(msgspec.Struct):
+    id: Id
+    name: str
+
+
+class _Head(msgspec.Struct, gc=False):
+    image_id: Id
+    id: Id | None = None
+    area: float | None = None
+
+
+class _Named(msgspec.Struct):
+    id: Id | None = None
+
+
+_LISTS = msgspec.json.Decoder(_Lists)
+_IMAGE = msgspec.json.Decoder(_Image)
+_CATEGORY = msgspec.json.Decoder(_Category)
+_HEAD = msgspec.json.Decoder(_Head)
+_NAMED = msgspec.json.Decoder(_Named)
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_SEPARATORS = re.compile(rb"[ \t\r\n,]*")
+_IS_SEPARATOR = np.isin(np.arange(256), list(b" \t\r\n,"))
+
+# What stands for the number of an image where an annotation has none.
+_ORPHANED, _IMAGE_DROPPED, _BROKEN = -1, -2, -3
+
+
+def _split(path: Path) -> tuple[memoryview, _Lists]:
+    """The text of the file, and its three lists as pieces of it."""
+    try:
+        with path.open("rb") as file:
+            text = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    except (OSError, ValueError) as error:
+        raise SourceError(f"cannot be read: {error}", path) from error
+    begin = len(_BYTE_ORDER_MARK) if text[:3] == _BYTE_ORDER_MARK else 0
+    try:
+        return text, _LISTS.decode(text[begin:])
+    except msgspec.ValidationError as error:
+        raise SourceError(f"is no COCO annotation file: {error}", path) from error
+    except json_text.UNPARSABLE as error:
+        fault = error
+    quoted = memoryview(json_text.quote_non_finite(bytes(text)))
+    try:
+        return quoted, _LISTS.decode(quoted[begin:])
+    except json_text.UNPARSABLE:
+        at = json_text.fault_offset(fault)
+        line = None if at is None else json_text.line_of(path, begin + at)
+        raise SourceError(f"is no JSON: {fault}", path, line) from fault
+
+
+class _Indexing:
+    """Goes through the lists of one file, and gathers what is wrong with them."""
+
+    def __init__(self, path: Path, text: memoryview) -> None:
+        self._path = path
+        self._text = text
+        self.issues: list[Issue] = []
+
+    def categories(self, pieces: Sequence[msgspec.Raw]) -> dict[Id, str]:
+        """Names by id; of two with one id, the first."""
+        names: dict[Id, str] = {}
+        for offset, piece in zip(_Spans.of(self._text, pieces).offsets.tolist(), pieces, strict=True):
+            try:
+                category = _CATEGORY.decode(piece)
+            except json_text.UNPARSABLE as error:
+                self._list("category-broken", offset, piece, str(error))
+                continue
+            if names.setdefault(category.id, category.name) != category.name:
+                told = f"category {category.id} is {names[category.id]!r} and {category.name!r}"
+                self._list("category-id-duplicate", offset, piece, told)
+        return names
+
+    def images(self, pieces: Sequence[msgspec.Raw]) -> tuple[list[_Image], dict[Id, int]]:
+        """The images that can be used, and the number of each by its id."""
+        images: list[_Image] = []
+        numbers: dict[Id, int] = {}
+        names: set[str] = set()
+        for offset, piece in zip(_Spans.of(self._text, pieces).offsets.tolist(), pieces, strict=True):
+            try:
+                image = _IMAGE.decode(piece)
+            except json_text.UNPARSABLE as error:
+                self._list("image-entry-broken", offset, piece, str(error), Loss.IMAGE)
+                continue
+            if image.id in numbers:
+                told = f"id {image.id} is taken by another image; {image.file_name} is dropped"
+                self._list("image-id-duplicate", offset, piece, told, Loss.IMAGE)
+                continue
+            numbers[image.id] = _IMAGE_DROPPED
+            if fault := _fault_of_size(image):
+                self._list("image-entry-broken", offset, piece, fault, Loss.IMAGE)
+            elif image.file_name in names:
+                told = f"{image.file_name} is listed before, under another id"
+                self._list("image-key-duplicate", offset, piece, told, Loss.IMAGE)
+            else:
+                names.add(image.file_name)
+                numbers[image.id] = len(images)
+                images.append(image)
+        return images, numbers
+
+    def annotations(self, pieces: Sequence[msgspec.Raw], numbers: Mapping[Id, int], n_images: int) -> _Annotations:
+        """Where the annotations of each image stand."""
+        images, areas = array("q"), array("d")
+        ids: list[Id | None] = []
+        broken: dict[int, str] = {}
+        for position, piece in enumerate(pieces):
+            try:
+                head = _HEAD.decode(piece)
+            except json_text.UNPARSABLE as error:
+                broken[position] = str(error)
+                head = _Head(image_id="")
+                images.append(_BROKEN)
+            else:
+                images.append(numbers.get(head.image_id, _ORPHANED))
+            areas.append(head.area or 0)
+            ids.append(head.id)
+        spans = _Spans.of(self._text, pieces)
+        owners = np.asarray(images)
+        for position in np.flatnonzero(owners < 0).tolist():
+            code, told = {
+                _BROKEN: ("annotation-broken", broken.get(position, "")),
+                _ORPHANED: ("annotation-orphaned", "its image is not listed"),
+                _IMAGE_DROPPED: ("object-lost-with-image", "its image was dropped"),
+            }[images[position]]
+            self._list(code, int(spans.offsets[position]), pieces[position], told, Loss.OBJECT)
+        for position in _repeated(ids):
+            told = f"id {ids[position]} is taken by another annotation"
+            self._list("annotation-id-duplicate", int(spans.offsets[position]), pieces[position], told)
+        return _Annotations(n_images, owners, spans, np.asarray(areas))
+
+    def _list(self, code: str, offset: int, piece: Piece, message: str, loss: Loss | None = None) -> None:
+        self.issues.append(issue_at(code, self._path, offset, piece, message, loss))
+
+
+def _fault_of_size(image: _Image) -> str | None:
+    for name, length in (("width", image.width), ("height", image.height)):
+        if length is not None and length < 1:
+            return f"image {image.id} has the {name} {length}"
+    return None
+
+
+def _repeated(ids: Sequence[Id | None]) -> Iterator[int]:
+    """Positions of ids that stand earlier too; None is no id."""
+    if len(set(ids)) == len(ids):
+        return
+    seen: set[Id] = set()
+    for position, name in enumerate(ids):
+        if name is None:
+            continue
+        if name in seen:
+            yield position
+        seen.add(name)
+
+
+class _Annotations:
+    """Where the annotations of each image stand: arrays over the annotations that have one, ordered by image."""
+
+    def __init__(self, n_images: int, owners: NDArray[np.int64], spans: _Spans, areas: NDArray[np.float64]) -> None:
+        order = np.argsort(owners, kind="stable")[np.count_nonzero(owners < 0) :]
+        self._bounds = np.searchsorted(owners[order], np.arange(n_images + 1))
+        self._spans = np.stack([spans.offsets[order], spans.lengths[order]], axis=1)
+        self._areas = np.nan_to_num(areas[order], nan=0, posinf=0, neginf=0).clip(min=0)
+
+    def spans(self, image: int) -> tuple[tuple[int, int], ...]:
+        """`(offset, length)` in bytes of each annotation of an image."""
+        begin, end = self._bounds[image : image + 2]
+        return tuple((offset, length) for offset, length in self._spans[begin:end].tolist())
+
+    def area(self, image: int) -> float:
+        """Sum of the areas that the annotations of an image state, in pixels."""
+        begin, end = self._bounds[image : image + 2]
+        return float(self._areas[begin:end].sum())
+
+
+class _Entries(Sequence[Entry[CocoRecord]]):
+    """The entries of an index, each made when it is asked for."""
+
+    def __init__(self, images: Sequence[_Image], annotations: _Annotations, categories: Mapping[Id, str]) -> None:
+        self._images = images
+        self._annotations = annotations
+        self._categories = categories
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    @overload
+    def __getitem__(self, at: int) -> Entry[CocoRecord]: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Entry[CocoRecord]]: ...
+    def __getitem__(self, at: int | slice) -> Entry[CocoRecord] | Sequence[Entry[CocoRecord]]:
+        if isinstance(at, slice):
+            return [self[i] for i in range(*at.indices(len(self)))]
+        number = range(len(self))[at]
+        image = self._images[number]
+        spans = self._annotations.spans(number)
+        pixels = (image.width or 0) * (image.height or 0)
+        return Entry(
+            key=image.file_name,
+            record=CocoRecord(image.file_name, image.width, image.height, spans, self._categories),
+            id=image.id if isinstance(image.id, int) else None,
+            pixels=pixels,
+            positives=int(min(self._annotations.area(number), pixels * len(spans))),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Spans:
+    """Where the pieces of a JSON list stand in the text of the file: `[A]` offsets and lengths in bytes."""
+
+    offsets: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, text: memoryview, pieces: Sequence[msgspec.Raw]) -> _Spans:
+        """Find pieces that follow each other with separators between.
+
+        Nearly always the separators are equally long, and the offsets are known from the lengths of the pieces. That
+        guess holds exactly if every gap it makes holds separators only, and no piece begins with one.
+        """
+        lengths = np.fromiter((len(memoryview(piece)) for piece in pieces), dtype=np.int64, count=len(pieces))
+        if not pieces:
+            return cls(lengths, lengths)
+        first = _address(pieces[0]) - _address(text)
+        gap = _gap(text, first + int(lengths[0])) if len(pieces) > 1 else 0
+        offsets = first + np.cumsum(lengths + gap) - (lengths + gap)
+        if not _separated(np.frombuffer(text, dtype=np.uint8), offsets, gap):
+            offsets = np.fromiter(_walk(text, first, lengths.tolist()), dtype=np.int64, count=len(pieces))
+        return cls(offsets, lengths)
+
+
+def _separated(text: NDArray[np.uint8], offsets: NDArray[np.int64], gap: int) -> bool:
+    """Whether `gap` separators stand before every piece but the first, and none where a piece begins."""
+    if offsets[-1] >= len(text) or _IS_SEPARATOR[text[offsets]].any():
+        return False
+    return all(_IS_SEPARATOR[text[offsets[1:] - before]].all() for before in range(1, gap + 1))
+
+
+def _walk(text: memoryview, first: int, lengths: Sequence[int]) -> Iterator[int]:
+    """Offsets of the pieces, gap by gap."""
+    at = first
+    for length in lengths:
+        yield at
+        at += length
+        at += _gap(text, at)
+
+
+def _gap(text: memoryview, at: int) -> int:
+    """Number of separators at an offset."""
+    match = _SEPARATORS.match(text, at)
+    return match.end() - at if match else 0
+
+
+def _address(buffer: Piece) -> int:
+    return np.frombuffer(buffer, dtype=np.uint8).ctypes.data

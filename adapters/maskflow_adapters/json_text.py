@@ -1,0 +1,84 @@
+"""JSON files as bytes: where a line is, what cannot be parsed, and the NaN that Python writes though JSON has none."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import lru_cache
+from itertools import accumulate
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+_BLOCK = 1 << 14
+_NON_FINITE = re.compile(rb"(?<=[\[,:\s])(NaN|-?Infinity)(?=[\s,\]}])")
+
+UNPARSABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
+"""What msgspec raises for text that is no JSON, of another structure than wanted, or nested too deep."""
+
+
+class Lines:
+    """Line numbers of a file, from the count of newlines in each of its blocks; of the text, one block is kept."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with path.open("rb") as file:
+            blocks = iter(lambda: file.read(_BLOCK), b"")
+            self._before = list(accumulate((block.count(b"\n") for block in blocks), initial=0))
+        self._kept = (-1, b"")
+
+    def line(self, offset: int) -> int:
+        """The line, counted from 1, that the byte at `offset` stands in."""
+        number, within = divmod(offset, _BLOCK)
+        return self._before[number] + self._block(number).count(b"\n", 0, within) + 1
+
+    def _block(self, number: int) -> bytes:
+        if self._kept[0] != number:
+            with self._path.open("rb") as file:
+                file.seek(number * _BLOCK)
+                self._kept = (number, file.read(_BLOCK))
+        return self._kept[1]
+
+
+def line_of(path: Path, offset: int) -> int:
+    """The line of a byte; a file is read through once, however often this is asked."""
+    stat = path.stat()
+    return _lines(path, stat.st_size, stat.st_mtime_ns).line(offset)
+
+
+@lru_cache(maxsize=4)
+def _lines(path: Path, size: int, modified: int) -> Lines:
+    return Lines(path)
+
+
+def quote_non_finite(text: bytes) -> bytes:
+    """Put NaN and Infinity into quotes, over their own outer letters, so that every other byte stays where it was."""
+    return _NON_FINITE.sub(lambda match: b'"' + match[0][1:-1] + b'"', text)
+
+
+def decode(text: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+    """Parse a piece of JSON, NaN and Infinity included.
+
+    Raises:
+        msgspec.DecodeError: as msgspec does, or its subclass ValidationError.
+    """
+    try:
+        return decoder.decode(text)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError as error:
+        if not _NON_FINITE.search(text):
+            raise
+        try:
+            return msgspec.convert(json.loads(text), decoder.type)
+        except ValueError:
+            raise error from None
+
+
+def fault_offset(error: Exception) -> int | None:
+    """The byte that msgspec could not go on at, if it says so."""
+    found = re.search(r"\(byte (\d+)\)", str(error))
+    return int(found[1]) if found else None

@@ -1,0 +1,63 @@
+"""Convert instance-segmentation annotations of any format to maskflow TFRecords.
+
+The public names below are imported when they are first used, so that `import maskflow_convert` is quick and needs
+none of TensorFlow, pycocotools and Pillow.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from maskflow_convert.adapter import Adapter, AdapterOptions, Entry, Index, InputPath
+    from maskflow_convert.config import Config, load_config
+    from maskflow_convert.errors import MaskflowError, RecordError, SourceError
+    from maskflow_convert.issues import Issue, Loss, Report, Severity
+    from maskflow_convert.sample import Image, Instance, Sample
+    from maskflow_convert.shape import Bitmap, Box, Polygons, Region, Rle
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "maskflow_convert.adapter": ("Adapter", "AdapterOptions", "Entry", "Index", "InputPath"),
+    "maskflow_convert.config": ("Config", "load_config"),
+    "maskflow_convert.errors": ("MaskflowError", "RecordError", "SourceError"),
+    "maskflow_convert.issues": ("Issue", "Loss", "Report", "Severity"),
+    "maskflow_convert.sample": ("Image", "Instance", "Sample"),
+    "maskflow_convert.shape": ("Bitmap", "Box", "Polygons", "Region", "Rle"),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Adapter",
+    "AdapterOptions",
+    "Bitmap",
+    "Box",
+    "Config",
+    "Entry",
+    "Image",
+    "Index",
+    "InputPath",
+    "Instance",
+    "Issue",
+    "Loss",
+    "MaskflowError",
+    "Polygons",
+    "RecordError",
+    "Region",
+    "Report",
+    "Rle",
+    "Sample",
+    "Severity",
+    "SourceError",
+    "load_config",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value

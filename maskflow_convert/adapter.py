@@ -1,0 +1,105 @@
+"""What a reader of an annotation format is: the `Adapter` base class, its options, and the `Index` it returns.
+
+A whole adapter:
+
+    class BlobOptions(AdapterOptions):
+        folder: InputPath
+
+    class Blobs(Adapter[BlobOptions, Path]):
+        Options = BlobOptions
+
+        def index(self) -> Index[Path]:
+            images = sorted(self.options.folder.glob("*.png"))
+            return Index([Entry(key=p.name, record=p) for p in images], labels=["blob"])
+
+        def read(self, record: Path) -> Sample:
+            mask = Bitmap(source=record.with_suffix(".mask"))
+            return Sample(key=record.name, image=Image(path=record), instances=[Instance(label="blob", shape=mask)])
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar, Generic, TypeVar
+
+from pydantic import AfterValidator, ValidationInfo
+
+from maskflow_convert.issues import Issue
+from maskflow_convert.sample import Sample
+from maskflow_convert.shape import Model
+
+
+def _beside_the_config(path: Path, info: ValidationInfo) -> Path:
+    base: Path = (info.context or {}).get("base", Path())
+    return base / path.expanduser()
+
+
+InputPath = Annotated[Path, AfterValidator(_beside_the_config)]
+"""A path in the options of an adapter; a relative one is taken from the folder of the YAML file."""
+
+
+class AdapterOptions(Model):
+    """Base of an adapter's options: the keys that its source may have in the YAML. Unknown keys are refused."""
+
+
+OptionsT = TypeVar("OptionsT", bound=AdapterOptions)
+RecordT = TypeVar("RecordT")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry(Generic[RecordT]):
+    """One image in an index.
+
+    Attributes:
+        key: names the image in its source, uniquely and for ever: splits are drawn by it.
+        record: what `Adapter.read` needs to find the image again. Small, and it pickles.
+        id: the source's own integer id, if it has one.
+        split: the source's own split, if it has one.
+        pixels: width * height, 0 if not known without opening the image; only used to cut shards of even size.
+        positives: mask pixels of all objects together, likewise.
+    """
+
+    key: str
+    record: RecordT
+    id: int | None = None
+    split: str | None = None
+    pixels: int = 0
+    positives: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Index(Generic[RecordT]):
+    """All images of a source in a stable order, its labels in theirs, and what is wrong with the source as a whole."""
+
+    entries: Sequence[Entry[RecordT]]
+    labels: Sequence[str]
+    issues: Sequence[Issue] = ()
+
+
+class Adapter(ABC, Generic[OptionsT, RecordT]):
+    """Reads one annotation format. Holds nothing but its options, so it pickles and travels to workers."""
+
+    Options: ClassVar[type[AdapterOptions]] = AdapterOptions
+    options: OptionsT
+
+    def __init__(self, options: OptionsT) -> None:
+        self.options = options
+
+    @abstractmethod
+    def index(self) -> Index[RecordT]:
+        """List the images. Called once, in the parent process.
+
+        Raises:
+            SourceError: the source cannot be read at all.
+        """
+
+    @abstractmethod
+    def read(self, record: RecordT) -> Sample:
+        """Turn one record of the index into a sample. Called in a worker; the same record gives the same sample.
+
+        Raises:
+            RecordError: the record is broken; the message says how, `path` and `line` where.
+        """

@@ -1,0 +1,29 @@
+"""The configuration: what a YAML may say (`settings`), and how it is read (`loader`)."""
+
+from maskflow_convert.config.loader import load_config
+from maskflow_convert.config.settings import (
+    Classes,
+    Config,
+    Images,
+    Objects,
+    OnError,
+    Output,
+    Run,
+    ShardSize,
+    Source,
+    Splits,
+)
+
+__all__ = [
+    "Classes",
+    "Config",
+    "Images",
+    "Objects",
+    "OnError",
+    "Output",
+    "Run",
+    "ShardSize",
+    "Source",
+    "Splits",
+    "load_config",
+]

@@ -1,0 +1,199 @@
+"""What a configuration says, resolved once into frozen values with every default in place."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    SerializeAsAny,
+    model_serializer,
+    model_validator,
+)
+
+from maskflow_convert.adapter import AdapterOptions, InputPath
+from maskflow_convert.image import ImageSettings
+from maskflow_convert.issues import CATALOGUE, Severity
+from maskflow_convert.record import Layout
+from maskflow_convert.shape import Model
+from maskflow_convert.tfrecord import Compression
+
+
+class OnError(StrEnum):
+    """What an issue of severity error does to the run."""
+
+    STOP = "stop"
+    SKIP_OBJECT = "skip-object"
+    SKIP_IMAGE = "skip-image"
+
+
+def _single_name(name: str) -> str:
+    """A split's name is part of file names."""
+    if not re.fullmatch(r"[A-Za-z0-9_.]+", name):
+        raise ValueError(f"{name!r} is no name for a split: use letters, digits, '_' and '.'")
+    return name
+
+
+SplitName = Annotated[str, AfterValidator(_single_name)]
+
+
+class Source(Model):
+    """One annotation source: which adapter reads it, and that adapter's own options."""
+
+    adapter: str
+    split: SplitName | None = None
+    options: SerializeAsAny[AdapterOptions]
+
+    @model_serializer
+    def _flat(self) -> dict[str, Any]:
+        return {"adapter": self.adapter, "split": self.split, **self.options.model_dump(mode="json")}
+
+
+class Classes(Model):
+    """Which labels become classes, and with which ids."""
+
+    names: tuple[str, ...] | None = Field(None, description="in the order of their ids; omitted: all labels")
+    first_id: NonNegativeInt = Field(1, description="id of the first class; 0 is background by convention")
+    rename: Mapping[str, str] = Field(default_factory=dict, description="label in a source: name of the class")
+    unknown: Literal["error", "skip"] = Field("error", description="what to do with a label that is no class")
+
+    @model_validator(mode="after")
+    def _names_are_distinct(self) -> Classes:
+        names = self.names or ()
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"classes named twice: {', '.join(twice)}")
+        return self
+
+
+class Splits(Model):
+    """Shares of the data set by name, drawn by a hash of each image's key: adding images moves no other image."""
+
+    shares: Mapping[SplitName, float]
+    seed: int = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_beside_seed(cls, value: object) -> object:
+        if not isinstance(value, Mapping) or "shares" in value:
+            return value
+        return {
+            "shares": {name: share for name, share in value.items() if name != "seed"},
+            "seed": value.get("seed", 0),
+        }
+
+    @model_validator(mode="after")
+    def _shares_make_a_whole(self) -> Splits:
+        shares = self.shares.values()
+        if not shares or not all(0 <= share <= 1 for share in shares) or not math.isclose(sum(shares), 1, abs_tol=1e-6):
+            raise ValueError(f"the shares must lie in 0..1 and add up to 1, not to {sum(shares):g}")
+        return self
+
+    @model_serializer
+    def _flat(self) -> dict[str, Any]:
+        return {**self.shares, "seed": self.seed}
+
+
+class Images(ImageSettings):
+    """How images are stored."""
+
+    ids: Literal["source", "sequential"] = Field(
+        "source", description="the source's own ids where it has them, or numbers in the data set's order"
+    )
+
+
+class Objects(Model):
+    """What becomes of objects that not everybody trains on."""
+
+    crowd: Literal["skip", "keep"] = "skip"
+    empty: Literal["skip", "keep", "error"] = "skip"
+    boxes: Literal["error", "skip", "rectangle"] = "error"
+
+
+class ShardSize(Model):
+    """The size at which a shard is full: bytes (estimated before anything is read), or a number of images."""
+
+    amount: PositiveInt
+    unit: Literal["bytes", "images"]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _parse(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        found = re.fullmatch(r"(\d+) *(images?|B|[KMG]i?B)", value)
+        if not found:
+            raise ValueError(f"{value!r} is no size of a shard: write '256 MiB' or '500 images'")
+        amount, unit = int(found[1]), found[2]
+        if unit.startswith("image"):
+            return {"amount": amount, "unit": "images"}
+        return {"amount": amount * _BYTES_IN[unit], "unit": "bytes"}
+
+    @model_serializer
+    def _text(self) -> str:
+        return f"{self.amount} {'B' if self.unit == 'bytes' else 'images'}"
+
+
+_BYTES_IN = {
+    "B": 1,
+    **{f"{prefix}B": 1000 ** (i + 1) for i, prefix in enumerate("KMG")},
+    **{f"{prefix}iB": 1024 ** (i + 1) for i, prefix in enumerate("KMG")},
+}
+
+
+class Output(Model):
+    """Where the records go, and in what form."""
+
+    directory: InputPath | None = Field(None, description="or `--output` on the command line")
+    layout: Layout = Layout.DOCUMENTED
+    shard_size: ShardSize = ShardSize(amount=256 * 2**20, unit="bytes")
+    compression: Compression = Compression.NONE
+    shuffle: int | None = Field(7, description="seed of the order of records; null keeps the order of the sources")
+
+
+class Run(Model):
+    """How the work is done. It never changes what is written."""
+
+    executor: Literal["serial", "processes"] = "processes"
+    workers: PositiveInt | Literal["auto"] = Field("auto", description="auto: one for each processor")
+
+
+def _known_code(code: str) -> str:
+    if code not in CATALOGUE:
+        near = difflib.get_close_matches(code, CATALOGUE, n=1)
+        raise ValueError(f"there is no issue '{code}'" + (f"; did you mean '{near[0]}'?" if near else ""))
+    return code
+
+
+IssueCode = Annotated[str, AfterValidator(_known_code)]
+
+
+class Config(Model):
+    """A whole configuration. `maskflow_convert.load_config` reads one from a YAML file."""
+
+    sources: Annotated[tuple[Source, ...], Field(min_length=1)]
+    classes: Classes = Classes()
+    splits: Splits | None = None
+    image: Images = Images()
+    objects: Objects = Objects()
+    issues: Mapping[IssueCode, Severity] = Field(default_factory=dict)
+    on_error: OnError = OnError.STOP
+    output: Output = Output()
+    run: Run = Run()
+
+    @model_validator(mode="after")
+    def _one_way_to_split(self) -> Config:
+        if self.splits is not None and any(source.split for source in self.sources):
+            raise ValueError("a source has `split:` and the data set has `splits:`; keep one of them")
+        return self
+
+    def source_name(self, number: int) -> str:
+        """How messages refer to a source."""
+        return f"sources[{number}] ({self.sources[number].adapter})"

@@ -1,0 +1,96 @@
+"""One `map` over shards: in this process, or in several. The caller cannot tell which from the results."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.sharedctypes import Synchronized
+from typing import Literal, TypeVar
+
+from maskflow_convert.errors import OutputError
+
+TaskT = TypeVar("TaskT")
+ResultT = TypeVar("ResultT")
+
+Tick = Callable[[], None]
+"""Called by the work whenever an image is done."""
+
+_POLL_SECONDS = 0.1
+_IMAGES_WORTH_A_START = 64  # a process starts in the time that these take
+
+
+def worker_count(workers: int | Literal["auto"], *, tasks: int, images: int) -> int:
+    """How many processes a run takes: never more than there are tasks, nor than pay for their own start."""
+    wanted = min(os.cpu_count() or 1, images // _IMAGES_WORTH_A_START) if workers == "auto" else workers
+    return max(1, min(wanted, tasks))
+
+
+def run_serially(
+    work: Callable[[TaskT, Tick], ResultT], tasks: Sequence[TaskT], on_progress: Callable[[int], None]
+) -> Iterator[ResultT]:
+    """`work` on each task in turn; `on_progress` gets the number of images done."""
+    done = 0
+
+    def tick() -> None:
+        nonlocal done
+        done += 1
+        on_progress(done)
+
+    for task in tasks:
+        yield work(task, tick)
+
+
+def run_in_processes(
+    work: Callable[[TaskT, Tick], ResultT],
+    tasks: Sequence[TaskT],
+    on_progress: Callable[[int], None],
+    *,
+    workers: int,
+    prepare: Callable[[], None],
+) -> Iterator[ResultT]:
+    """As `run_serially`, the results in the order of the tasks; `prepare` runs first in every worker.
+
+    The workers are started afresh rather than forked, since a fork of a process that runs TensorFlow hangs.
+
+    Raises:
+        OutputError: a worker died.
+    """
+    context = multiprocessing.get_context("spawn")
+    done: Synchronized[int] = context.Value("Q", 0)
+    with ProcessPoolExecutor(workers, context, initializer=_start, initargs=(done, prepare)) as pool:
+        futures = [pool.submit(_call, work, task) for task in tasks]
+        try:
+            for future in futures:
+                while wait([future], timeout=_POLL_SECONDS).not_done:
+                    on_progress(done.value)
+                yield future.result()
+                on_progress(done.value)
+        except BrokenProcessPool as error:
+            raise OutputError(
+                "a worker process ended unexpectedly: it was killed, or ran out of memory; try fewer workers, and in a "
+                'script call this below `if __name__ == "__main__":`'
+            ) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+_done: Synchronized[int] | None = None
+
+
+def _start(done: Synchronized[int], prepare: Callable[[], None]) -> None:
+    global _done
+    _done = done
+    prepare()
+
+
+def _call(work: Callable[[TaskT, Tick], ResultT], task: TaskT) -> ResultT:
+    return work(task, _tick)
+
+
+def _tick() -> None:
+    if _done is not None:
+        with _done.get_lock():
+            _done.value += 1

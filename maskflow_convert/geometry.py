@@ -1,0 +1,195 @@
+"""Shapes to runs of pixels, each by the rasteriser that its format means. The one user of pycocotools.
+
+pycocotools trusts its input: NaN or a coordinate of 1e8 ends the process, four numbers are taken for a box, and run
+lengths that fall short leave uninitialised memory in the mask. So nothing reaches it that was not checked here, and run
+lengths do not reach it at all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from pycocotools import mask as coco_mask
+
+from maskflow_convert import runs
+from maskflow_convert.errors import ImageError, ShapeError
+from maskflow_convert.image import read_labels
+from maskflow_convert.runs import Runs
+from maskflow_convert.shape import Bitmap, Box, Polygons, Region, Rle, Shape
+
+MAX_COORDINATE = 1e6
+"""Furthest coordinate of a polygon in pixels; pycocotools was seen to end the process at 1e8."""
+
+MAX_OUTLINE = 2e6
+"""Longest outline of a polygon part in pixels: rleFrPoly keeps five points of about 20 bytes for each."""
+
+Part = Sequence[float]
+
+
+class Rasteriser:
+    """Turns the shapes of one image into runs.
+
+    Label images are decoded once and kept for as long as the rasteriser is, because an image of 300 nuclei names the
+    same label image 300 times.
+    """
+
+    def __init__(self, width: int, height: int) -> None:
+        self.width = width
+        self.height = height
+        self._regions: dict[Path | bytes, Mapping[int, Runs]] = {}
+
+    def runs(self, shape: Shape) -> Runs:
+        """The pixels of the image that the shape covers; none is a valid answer.
+
+        Raises:
+            ShapeError: the shape has no meaning in this image; the code says why.
+        """
+        match shape:
+            case Polygons(rasteriser="coco"):
+                return self._coco_polygons(usable_parts(shape))
+            case Polygons():
+                return self._labelme_polygons(usable_parts(shape))
+            case Rle():
+                return self._rle(shape)
+            case Box():
+                return self._box(shape)
+            case Bitmap():
+                return self._bitmap(shape)
+            case Region():
+                return self._region(shape)
+
+    def _coco_polygons(self, parts: Sequence[Part]) -> Runs:
+        encoded = coco_mask.frPyObjects([list(part) for part in parts], self.height, self.width)
+        merged = encoded[0] if len(encoded) == 1 else coco_mask.merge(encoded)
+        counts = runs.parse_counts(merged["counts"].decode("ascii"))
+        return runs.from_counts(counts, width=self.width, height=self.height)
+
+    def _labelme_polygons(self, parts: Sequence[Part]) -> Runs:
+        canvas = Image.new("1", (self.width, self.height))
+        draw = ImageDraw.Draw(canvas)
+        for part in parts:
+            draw.polygon(list(part), fill=1, outline=1)
+        return runs.from_dense(np.asarray(canvas))
+
+    def _rle(self, rle: Rle) -> Runs:
+        if (rle.width, rle.height) != (self.width, self.height):
+            raise self._differs("the run lengths are", rle.width, rle.height)
+        counts = runs.parse_counts(rle.counts) if isinstance(rle.counts, str) else rle.counts
+        return runs.from_counts(counts, width=self.width, height=self.height)
+
+    def _box(self, box: Box) -> Runs:
+        """The pixels whose centre lies in the box."""
+        check_box(box)
+        left, right = (_first_centre(x, self.width) for x in (box.x0, box.x1))
+        top, bottom = (_first_centre(y, self.height) for y in (box.y0, box.y1))
+        if bottom == top:
+            return runs.nothing(self.width, self.height)
+        starts = np.arange(left, right, dtype=np.int64) * self.height + top
+        return Runs(starts, np.full(len(starts), bottom - top, dtype=np.int64), self.width, self.height)
+
+    def _bitmap(self, bitmap: Bitmap) -> Runs:
+        patch = _mask_image(bitmap.source) != 0
+        height, width = patch.shape
+        left, top = max(bitmap.x, 0), max(bitmap.y, 0)
+        right, bottom = min(bitmap.x + width, self.width), min(bitmap.y + height, self.height)
+        if right <= left or bottom <= top:
+            return runs.nothing(self.width, self.height)
+        y, x = np.nonzero(patch[top - bitmap.y : bottom - bitmap.y, left - bitmap.x : right - bitmap.x])
+        positions = np.sort((x + left) * self.height + (y + top))
+        return runs.from_positions(positions, width=self.width, height=self.height)
+
+    def _region(self, region: Region) -> Runs:
+        if region.source not in self._regions:
+            labels = _mask_image(region.source)
+            if labels.shape != (self.height, self.width):
+                raise self._differs("the label image is", labels.shape[1], labels.shape[0])
+            self._regions[region.source] = label_runs(labels)
+        return self._regions[region.source].get(region.value) or runs.nothing(self.width, self.height)
+
+    def _differs(self, what: str, width: int, height: int) -> ShapeError:
+        turned = ", as if width and height were exchanged" if (height, width) == (self.width, self.height) else ""
+        return ShapeError(
+            "mask-size-differs", f"{what} {width} x {height}, the image {self.width} x {self.height}{turned}"
+        )
+
+
+def usable_parts(polygons: Polygons) -> list[Part]:
+    """The parts of three points or more, every one of them fit for native code.
+
+    Raises:
+        ShapeError: `polygon-odd-length`, `polygon-not-finite`, `polygon-too-far`, `polygon-too-few-points`.
+    """
+    for number, part in enumerate(polygons.parts):
+        if len(part) % 2:
+            raise ShapeError("polygon-odd-length", f"part {number} has {len(part)} numbers")
+        if not all(map(math.isfinite, part)):
+            at = next(i for i, value in enumerate(part) if not math.isfinite(value))
+            raise ShapeError(
+                "polygon-not-finite", f"part {number} has {part[at]} as its point {at // 2}'s {'xy'[at % 2]}"
+            )
+        if part and max(max(part), -min(part)) > MAX_COORDINATE:
+            furthest = max(part, key=abs)
+            raise ShapeError("polygon-too-far", f"part {number} has the coordinate {furthest:g}")
+        if len(part) > 2 and (max(part) - min(part)) * len(part) > MAX_OUTLINE < (length := _outline(part)):
+            raise ShapeError("polygon-too-far", f"part {number} has an outline of {length:.0f} pixels")
+    parts: list[Part] = [part for part in polygons.parts if len(part) >= 6]
+    if not parts:
+        points = max((len(part) // 2 for part in polygons.parts), default=0)
+        raise ShapeError("polygon-too-few-points", f"the largest of {len(polygons.parts)} parts has {points} points")
+    return parts
+
+
+def check_box(box: Box) -> None:
+    """Refuse a box that is none.
+
+    Raises:
+        ShapeError: `box-invalid`.
+    """
+    if not all(map(math.isfinite, (box.x0, box.y0, box.x1, box.y1))):
+        raise ShapeError("box-invalid", f"the box has a coordinate that is not finite: {_corners(box)}")
+    if box.x1 < box.x0 or box.y1 < box.y0:
+        raise ShapeError("box-invalid", f"the box ends before it begins: {_corners(box)}")
+
+
+def label_runs(labels: NDArray[np.integer]) -> Mapping[int, Runs]:
+    """The runs of every value but 0 in a `[height, width]` label image, in one pass over its pixels."""
+    height, width = labels.shape
+    flat = labels.T.ravel()
+    begins = np.flatnonzero(np.concatenate([[True], flat[1:] != flat[:-1]]))
+    lengths = np.diff(begins, append=len(flat))
+    values = flat[begins]
+    order = np.argsort(values, kind="stable")
+    distinct, firsts = np.unique(values[order], return_index=True)
+    return {
+        int(value): Runs(begins[members], lengths[members], width, height)
+        for value, members in zip(distinct, np.split(order, firsts[1:]), strict=True)
+        if value != 0
+    }
+
+
+def _mask_image(source: Path | bytes) -> NDArray[np.integer]:
+    try:
+        return read_labels(source)
+    except ImageError as error:
+        where = f"{source}: " if isinstance(source, Path) else ""
+        raise ShapeError("mask-unreadable", where + error.message) from error
+
+
+def _outline(part: Part) -> float:
+    """Length of a closed outline as rleFrPoly steps along it: the longer of the two axes, edge by edge."""
+    points = np.asarray(part).reshape(-1, 2)
+    return float(np.abs(points - np.roll(points, -1, axis=0)).max(axis=1).sum())
+
+
+def _first_centre(edge: float, size: int) -> int:
+    """The first of `size` pixels whose centre is not before `edge`."""
+    return min(max(math.ceil(edge - 0.5), 0), size)
+
+
+def _corners(box: Box) -> str:
+    return f"({box.x0:g}, {box.y0:g}) to ({box.x1:g}, {box.y1:g})"

@@ -1,0 +1,313 @@
+"""Pixels to PNG, fast, and the chunks of a PNG that somebody else wrote.
+
+A PNG is one zlib stream of rows, each behind a byte that says how it was filtered, that is, predicted from
+its left, upper and upper-left neighbours. How small and how soon it is done hangs on the filter and on the
+compressor, so both are chosen by what a sample of the rows looks like.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from isal import isal_zlib
+from numpy.typing import NDArray
+
+from maskflow_convert.errors import ImageError
+
+Bytes = NDArray[np.uint8]
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+GREY, COLOUR = 0, 2
+"""The colour types of IHDR without palette and alpha channel."""
+
+_SAMPLE_EVERY = 16
+_SAMPLES_A_STRIPE = 2
+_SAMPLED_BYTES = 1 << 20
+_BLOCK_BYTES = 1 << 16
+_IDAT_BYTES = 1 << 20
+
+
+class Chunk(NamedTuple):
+    """One chunk of a PNG: its four-letter kind, and where its content lies in the file."""
+
+    kind: bytes
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What IHDR says: the size in pixels, the bits of a sample, and the colour type.
+
+    Colour types are 0 grey, 2 RGB, 3 palette, 4 grey with alpha, 6 RGB with alpha.
+    """
+
+    width: int
+    height: int
+    depth: int
+    colour: int
+
+
+def read_header(data: bytes) -> Header | None:
+    """The header of a PNG; None if `data` does not begin as a PNG does."""
+    if len(data) < 33 or not data.startswith(SIGNATURE) or data[12:16] != b"IHDR":
+        return None
+    return Header(*struct.unpack_from(">IIBB", data, 16))
+
+
+def read_chunks(data: bytes) -> tuple[Chunk, ...]:
+    """The chunks of a PNG up to IEND, each held against its CRC, which many readers do not do for the pixels.
+
+    Raises:
+        ImageError: `image-unreadable` if a chunk is cut off or damaged.
+    """
+    chunks: list[Chunk] = []
+    view = memoryview(data)
+    at = len(SIGNATURE)
+    while not chunks or chunks[-1].kind != b"IEND":
+        if at + 12 > len(data):
+            raise ImageError("image-unreadable", "the PNG is truncated")
+        length, kind = struct.unpack_from(">I4s", data, at)
+        end = at + 8 + length
+        if end + 4 > len(data):
+            raise ImageError("image-unreadable", f"the PNG is truncated in its chunk {_printable(kind)}")
+        if isal_zlib.crc32(view[at + 4 : end]) != int.from_bytes(view[end : end + 4], "big"):
+            raise ImageError("image-unreadable", f"the PNG's chunk {_printable(kind)} is damaged (wrong CRC)")
+        chunks.append(Chunk(kind, at + 8, end))
+        at = end + 4
+    return tuple(chunks)
+
+
+def _printable(kind: bytes) -> str:
+    return kind.decode("ascii", "backslashreplace")
+
+
+def encode_png(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
+    """A PNG of grey or RGB pixels, not interlaced, nothing else in it; equal pixels give equal bytes.
+
+    On 100 COCO photographs of 0.27 megapixels it takes 3.2 ms each where Pillow takes 52 ms by default, and
+    makes 2.5 % more bytes; of fluorescence micrographs 0.5 % more, of drawings 1.6 % less. Beside the pixels
+    it needs the PNG twice and a few megabytes, however large the image.
+
+    Args:
+        pixels: `[H, W]`, `[H, W, 1]` or `[H, W, 3]`, samples of 8 or 16 bits, neither axis empty.
+
+    Raises:
+        ValueError: if the array is none of these.
+    """
+    if pixels.ndim not in (2, 3) or pixels.shape[2:] not in ((), (1,), (3,)) or not pixels.size:
+        raise ValueError(f"a PNG cannot be made of an array of shape {pixels.shape}")
+    if pixels.dtype.kind != "u" or pixels.itemsize > 2:
+        raise ValueError(f"a PNG cannot be made of {pixels.dtype} samples")
+    samples: NDArray[Any] = np.ascontiguousarray(np.atleast_3d(pixels))
+    height, width, channels = samples.shape
+    header = struct.pack(">IIBBBBB", width, height, 8 * samples.itemsize, GREY if channels == 1 else COLOUR, 0, 0, 0)
+    return b"".join((SIGNATURE, *_chunk(b"IHDR", header), *_image_data(samples), *_chunk(b"IEND", b"")))
+
+
+def _chunk(kind: bytes, content: bytes) -> tuple[bytes, bytes, bytes]:
+    crc = isal_zlib.crc32(content, isal_zlib.crc32(kind))
+    return struct.pack(">I4s", len(content), kind), content, struct.pack(">I", crc)
+
+
+def _image_data(pixels: NDArray[Any]) -> Iterator[bytes]:
+    """The IDAT chunks, of about a mebibyte each."""
+    survey = _survey(pixels)
+    compressor = _compressor(survey)
+    pieces, size = [], 0
+    for rows in _filtered_rows(pixels, survey.stripes):
+        piece = compressor.compress(rows.data)
+        pieces.append(piece)
+        size += len(piece)
+        if size >= _IDAT_BYTES:
+            yield from _chunk(b"IDAT", b"".join(pieces))
+            pieces, size = [], 0
+    pieces.append(compressor.flush())
+    yield from _chunk(b"IDAT", b"".join(pieces))
+
+
+def _sub(here: Bytes, left: Bytes, up: Bytes, corner: Bytes) -> Bytes:
+    return here - left
+
+
+def _up(here: Bytes, left: Bytes, up: Bytes, corner: Bytes) -> Bytes:
+    return here - up
+
+
+def _average(here: Bytes, left: Bytes, up: Bytes, corner: Bytes) -> Bytes:
+    """Less the mean of left and up, rounded down: `(a + b) >> 1` without the ninth bit."""
+    return here - ((left & up) + ((left ^ up) >> 1))
+
+
+def _paeth(here: Bytes, left: Bytes, up: Bytes, corner: Bytes) -> Bytes:
+    """Less whichever of left, up and corner is nearest to `left + up - corner`.
+
+    Of the two, the higher one is nearest when the corner lies at or below the lower, or above it by no more
+    than half of what it lies below the higher; the lower one likewise. Otherwise it is the corner. This
+    stays within bytes, and where the PNG standard breaks a tie, the values tied are equal or this breaks it
+    the same way.
+    """
+    low, high = np.minimum(left, up), np.maximum(left, up)
+    to_high = np.maximum(high, corner) - corner
+    to_low = corner - np.minimum(low, corner)
+    is_high: Bytes = (to_low <= to_high >> 1).view(np.uint8)
+    is_low: Bytes = (to_high <= to_low >> 1).view(np.uint8)
+    nearest: Bytes = corner + (high - corner) * is_high + (low - corner) * is_low
+    return here - nearest
+
+
+_Filter = Callable[[Bytes, Bytes, Bytes, Bytes], Bytes]
+_FILTERS: dict[int, _Filter] = {1: _sub, 2: _up, 3: _average, 4: _paeth}
+_SUB, _PAETH = 1, 4
+"""Filter types as the PNG standard numbers them."""
+
+
+def _residual(kind: int, here: Bytes, above: Bytes, step: int) -> Bytes:
+    """What a filter leaves of rows.
+
+    Args:
+        kind: the filter's number.
+        here: `[n]` the bytes of whole rows, one behind the other.
+        above: `[n]` the rows above them.
+        step: bytes a pixel.
+
+    Returns:
+        `[n]` residuals. Those of the first pixel of a row are wrong, for the row's end before it is taken
+        for its left neighbour, which should be 0.
+    """
+    residual = np.empty_like(here)
+    residual[:step] = here[:step]
+    residual[step:] = _FILTERS[kind](here[step:], here[:-step], above[step:], above[:-step])
+    return residual
+
+
+def _first_pixels(kind: int, here: Bytes, above: Bytes) -> Bytes:
+    """What a filter leaves of the first pixel of each row, `[R, step]`, whose left neighbours count as 0."""
+    nothing = np.zeros_like(here)
+    return _FILTERS[kind](here, nothing, above, nothing)
+
+
+def _bytes_of(rows: NDArray[Any]) -> Bytes:
+    """`[R, stride]` the rows `[R, W, C]` as PNG holds them: the high byte of a 16-bit sample first."""
+    return rows.astype(rows.dtype.newbyteorder(">"), copy=False).reshape(len(rows), -1).view(np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class _Survey:
+    """What a sample of the rows says about an image.
+
+    Attributes:
+        stripes: `(top, bottom, filter)`: the rows, but the first, in stripes, and the filter that suits
+        each best.
+        flatness: the share of bytes, 0 to 1, that the Paeth filter predicts exactly.
+        grey: the share of pixels, 0 to 1, that have three channels and these equal.
+    """
+
+    stripes: list[tuple[int, int, int]]
+    flatness: float
+    grey: float
+
+
+def _survey(pixels: NDArray[Any]) -> _Survey:
+    """Try every filter on one row in sixteen; on fewer where that would be more than a mebibyte."""
+    height, width, channels = pixels.shape
+    step = channels * pixels.itemsize
+    every = max(_SAMPLE_EVERY, -(-height * width * step // _SAMPLED_BYTES))
+    rows = np.arange(min(1, height - 1), height, every)
+    here, above = _bytes_of(pixels[rows]), _bytes_of(pixels[rows - 1])
+    residuals = {kind: _residual(kind, here.ravel(), above.ravel(), step) for kind in _FILTERS}
+    costs = [_magnitude(residual.reshape(here.shape)) for residual in residuals.values()]
+    starts = np.arange(0, len(rows), _SAMPLES_A_STRIPE)
+    best = np.add.reduceat(costs, starts, axis=1).argmin(axis=0) + min(_FILTERS)
+    return _Survey(
+        stripes=_stripes(best, _SAMPLES_A_STRIPE * every, height),
+        flatness=1 - np.count_nonzero(residuals[_PAETH]) / here.size,
+        grey=_grey_share(pixels[rows]) if channels == 3 else 0.0,
+    )
+
+
+def _magnitude(residual: Bytes) -> NDArray[np.uint32]:
+    """`[R]` sum of the absolute residuals of rows `[R, stride]`; bytes above 127 stand for negative ones."""
+    absolute: Bytes = np.abs(residual.view(np.int8)).view(np.uint8)
+    sums: NDArray[np.uint32] = np.add.reduce(absolute, axis=1, dtype=np.uint32)
+    return sums
+
+
+def _grey_share(rows: NDArray[Any]) -> float:
+    red, green, blue = np.moveaxis(rows, -1, 0)
+    return float(np.count_nonzero((red == green) & (green == blue)) / red.size)
+
+
+def _stripes(filters: NDArray[np.intp], rows: int, height: int) -> list[tuple[int, int, int]]:
+    """Stripes of `rows` rows, each with its filter; neighbours of the same filter are joined."""
+    changes = np.flatnonzero(np.diff(filters)) + 1
+    edges = [1, *(changes * rows).tolist(), height]
+    kinds = filters[[0, *changes]].tolist()
+    return [(top, bottom, kind) for (top, bottom), kind in zip(pairwise(edges), kinds, strict=True)]
+
+
+def _filtered_rows(pixels: NDArray[Any], stripes: list[tuple[int, int, int]]) -> Iterator[Bytes]:
+    """The rows as they are compressed, `[R, 1 + stride]` at a time, few enough for the processor's cache.
+
+    The first row is filtered as if the row above it were 0.
+    """
+    step = pixels.shape[2] * pixels.itemsize
+    first = _bytes_of(pixels[:1])
+    yield _filtered(_SUB, first, np.zeros_like(first), step)
+    rows = max(1, _BLOCK_BYTES // first.size)
+    for top, bottom, kind in stripes:
+        for start in range(top, bottom, rows):
+            block = _bytes_of(pixels[start - 1 : min(start + rows, bottom)])
+            yield _filtered(kind, block[1:], block[:-1], step)
+
+
+def _filtered(kind: int, here: Bytes, above: Bytes, step: int) -> Bytes:
+    """`[R, 1 + stride]` the residuals of rows `[R, stride]`, each behind the number of the filter."""
+    rows, stride = here.shape
+    filtered = np.empty((rows, 1 + stride), np.uint8)
+    filtered[:, 0] = kind
+    filtered[:, 1:] = _residual(kind, here.ravel(), above.ravel(), step).reshape(rows, stride)
+    filtered[:, 1 : 1 + step] = _first_pixels(kind, here[:, :step], above[:, :step])
+    return filtered
+
+
+class _Compressor(Protocol):
+    def compress(self, data: memoryview, /) -> bytes: ...
+
+    def flush(self) -> bytes: ...
+
+
+_EMPTY = 0.95
+_FLAT = 0.4
+_FLAT_GREY = 0.25
+_GREY = 0.5
+"""Shares of bytes, or of pixels, above which an image counts as such."""
+
+
+def _compressor(survey: _Survey) -> _Compressor:
+    """The fastest compressor whose PNGs are about as small as Pillow's, for what the image looks like.
+
+    Times are for a megabyte of pixels, sizes against Pillow's default, measured with the filters above:
+
+    - drawings with hardly anything in them: zlib as Pillow uses it, 2 ms, 0.97;
+    - grey images with three channels: zlib again, 20 to 55 ms, 0.95 to 1.06, and less of it where there is
+      texture, 10 to 20 ms, 0.96 to 1.05. Their bytes come in threes, and the others below would be 1.3 to
+      1.6;
+    - flat images, such as fluorescence micrographs: zlib that sees runs only, 4 to 8 ms, 0.9 to 1.05; igzip
+      has 1.06 to 1.12;
+    - photographs: igzip, 2 ms, 1.02. A window of 512 bytes keeps it from matches that cost more bits than
+      they save; with the usual 32 KiB they are 2 % larger, and take longer.
+    """
+    if survey.flatness > _EMPTY:
+        return zlib.compressobj(6)
+    if survey.grey > _GREY:
+        return zlib.compressobj(6 if survey.flatness > _FLAT_GREY else 4)
+    if survey.flatness > _FLAT:
+        return zlib.compressobj(1, zlib.DEFLATED, 15, 8, zlib.Z_RLE)
+    return isal_zlib.compressobj(1, isal_zlib.DEFLATED, 9)

@@ -1,0 +1,516 @@
+"""Decoding: a file, or its bytes, to the pixels that a record holds, and what was found on the way.
+
+Nothing is cut in silence. What makes an image unusable is an `ImageError`; what the user may decide about
+(an orientation that cannot be told, samples of 16 bits, transparency, further frames) is an issue beside a
+usable image.
+"""
+
+from __future__ import annotations
+
+import struct
+import threading
+import warnings
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
+
+from maskflow_convert.errors import ImageError
+from maskflow_convert.image.png import COLOUR, GREY, Chunk, Header, encode_png, read_chunks, read_header
+from maskflow_convert.issues import Issue
+from maskflow_convert.shape import Model
+
+MAX_PIXELS = 2**29
+"""More than a slide scanner's 20,000 x 20,000, and far less than what a header of a few bytes can claim."""
+
+Pixels = NDArray[np.uint8] | NDArray[np.uint16]
+Size = tuple[int, int]
+
+_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
+"""Formats whose samples Pillow is known to hand over whole, or whose header says when it does not.
+
+Pillow's others include ones that scale samples unasked (PPM), cut them (JPEG 2000, AVIF) or run a program
+(EPS).
+"""
+
+_FAILURES = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    NotImplementedError,
+    OSError,
+    RecursionError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+"""What Pillow's plugins raise on damaged files, on purpose or by stumbling over them."""
+
+
+class Exif(StrEnum):
+    """What is done about an EXIF orientation.
+
+    It is applied, ignored, taken for an error, or (auto) applied if the image then has the size that the
+    annotation states, and ignored if it has that size as it is stored.
+    """
+
+    AUTO = "auto"
+    APPLY = "apply"
+    IGNORE = "ignore"
+    ERROR = "error"
+
+
+class ImageSettings(Model):
+    """How images are stored: the section `image` of the YAML.
+
+    `channels` is what each image is brought to; `source` keeps grey ones at 1 and gives all others 3.
+    `depth` is in bits a sample.
+    """
+
+    exif: Exif = Exif.AUTO
+    channels: Literal[1, 3, "source"] = 3
+    depth: Literal[8, 16] = 8
+
+
+@dataclass(frozen=True, slots=True)
+class StoredImage:
+    """An image as a record holds it: a PNG, its size in pixels, its channels (1 or 3), bits a sample."""
+
+    png: bytes
+    width: int
+    height: int
+    channels: int
+    depth: int
+
+
+def load_png(origin: Path | bytes, settings: ImageSettings, expected: Size | None) -> tuple[StoredImage, list[Issue]]:
+    """An image as a record holds it. A PNG that already is what is wanted is passed on byte for byte.
+
+    Args:
+        origin: the file, or its content.
+        settings: what is wanted.
+        expected: `(width, height)` that the annotation states, if it does; that of the frame it was made in.
+
+    Returns:
+        The image, and what was found that the user may want to decide about.
+
+    Raises:
+        ImageError: the image cannot be used: `image-missing`, `image-unreadable`, `image-too-large`,
+            `image-mode-unsupported`, `image-orientation-present`, `image-size-differs`.
+    """
+    source = _decode(origin)
+    if source.header and _is_wanted_png(source, settings):
+        _hold_against(expected, source.size)
+        channels = 1 if source.header.colour == GREY else 3
+        return StoredImage(source.data, *source.size, channels, settings.depth), []
+    pixels, issues = _load(source, settings, expected)
+    height, width, channels = pixels.shape
+    return StoredImage(encode_png(pixels), width, height, channels, settings.depth), issues
+
+
+def load_pixels(origin: Path | bytes, settings: ImageSettings, expected: Size | None) -> tuple[Pixels, list[Issue]]:
+    """The pixels of what `load_png` makes: `[H, W, C]`, 8 or 16 bits as in `settings`. They may be read-only.
+
+    Args:
+        origin: the file, or its content.
+        settings: what is wanted.
+        expected: `(width, height)` that the annotation states, if it does.
+
+    Raises:
+        ImageError: as `load_png`.
+    """
+    return _load(_decode(origin), settings, expected)
+
+
+def read_size(origin: Path | bytes) -> Size:
+    """`(width, height)` in pixels as stored, before any EXIF orientation. Only the header is decoded.
+
+    Raises:
+        ImageError: `image-missing`, `image-unreadable`, `image-too-large`.
+    """
+    with _stream(origin) as file, _pillow():
+        return _stored_size(_open(file))
+
+
+def read_labels(origin: Path | bytes) -> NDArray[np.integer[Any]]:
+    """The numbers of a label image, `[H, W]`: the indices of a palette image, the values of a grey one.
+
+    Grey values keep the range of their file: 0 and 1 for 1 bit, 0 to 15 for 4 bits, signed 32-bit integers
+    for TIFF's.
+
+    Raises:
+        ImageError: `mask-unreadable` if it cannot be read, or its pixels are not one whole number each.
+    """
+    try:
+        source = _decode(origin)
+    except ImageError as error:
+        raise ImageError("mask-unreadable", error.message) from error
+    with _pillow("mask-unreadable"):
+        return _turned(_labels(source), source, _Frame.STORED)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A decoded file.
+
+    Attributes:
+        data: the file's content.
+        image: the decoded image, or the first of its frames.
+        header: IHDR, of a PNG.
+        chunks: of a PNG.
+        bits: bits of a sample in the file.
+        size: `(width, height)` as stored.
+        orientation: EXIF's orientation, 1 to 8; 1 if there is none.
+        upright: whether Pillow has applied the orientation already, as it does for TIFF.
+        frames: whether there are more frames than the first.
+        transparent: whether a pixel is not opaque.
+    """
+
+    data: bytes
+    image: Image.Image
+    header: Header | None
+    chunks: tuple[Chunk, ...]
+    bits: int
+    size: Size
+    orientation: int
+    upright: bool
+    frames: bool
+    transparent: bool
+
+
+def _decode(origin: Path | bytes) -> _Source:
+    data = _read(origin)
+    with _pillow():
+        image = _open(BytesIO(data))
+        size = _stored_size(image)
+        header = read_header(data)
+        chunks = read_chunks(data) if header else ()
+        frames = bool(getattr(image, "is_animated", False))
+        before = _orientation(image) if image.format == "TIFF" else 1
+        image.load()
+        after = _orientation(image)
+        bits = _bits(image, header)
+        return _Source(
+            data=data,
+            image=image,
+            header=header,
+            chunks=chunks,
+            bits=bits,
+            size=size,
+            orientation=max(before, after),
+            upright=before > after,
+            frames=frames,
+            transparent=_is_transparent(image, bits, data),
+        )
+
+
+def _read(origin: Path | bytes) -> bytes:
+    if isinstance(origin, bytes):
+        return origin
+    with _stream(origin) as file:
+        return file.read()
+
+
+@contextmanager
+def _stream(origin: Path | bytes) -> Iterator[BinaryIO]:
+    """The content of `origin`; what the operating system says against it becomes an `ImageError`."""
+    try:
+        with BytesIO(origin) if isinstance(origin, bytes) else origin.open("rb") as file:
+            yield file
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ImageError("image-missing", "the image file does not exist") from error
+    except (OSError, ValueError) as error:
+        raise ImageError("image-unreadable", f"the image file cannot be read: {_reason(error)}") from error
+
+
+_PILLOW = threading.RLock()
+
+
+@contextmanager
+def _pillow(code: str = "image-unreadable") -> Iterator[None]:
+    """Pillow without its warnings, its size limit and its leniency; its failures become errors of `code`.
+
+    All of these are global to the process, so that threads take turns, and find them afterwards as they were.
+    """
+    with _PILLOW, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        limit, lenient = Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES
+        Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = None, False
+        try:
+            yield
+        except _FAILURES as error:
+            raise ImageError(code, f"the image cannot be decoded: {_reason(error)}") from error
+        finally:
+            Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = limit, lenient
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return "not enough memory"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror[0].lower() + error.strerror[1:]
+    return str(error) or type(error).__name__
+
+
+def _open(file: BinaryIO) -> Image.Image:
+    """The image with its header decoded, and no pixel yet."""
+    try:
+        return Image.open(file, formats=_FORMATS)
+    except UnidentifiedImageError as error:
+        file.seek(0)
+        known = f"neither {', '.join(_FORMATS[:-1])} nor {_FORMATS[-1]}, or its header is damaged"
+        raise ImageError("image-unreadable", f"the file is {known if file.read(1) else 'empty'}") from error
+
+
+def _stored_size(image: Image.Image) -> Size:
+    """`(width, height)` as stored, which Pillow exchanges in the case of a TIFF that lies on its side."""
+    tags = _tiff_tags(image)
+    width, height = (tags[256], tags[257]) if tags else image.size
+    if width * height > MAX_PIXELS:
+        raise ImageError(
+            "image-too-large",
+            f"the image has {width} x {height} pixels; the most that is read is {MAX_PIXELS:,}",
+        )
+    return width, height
+
+
+def _tiff_tags(image: Image.Image) -> Mapping[int, Any]:
+    """The tags of a TIFF by their numbers; nothing for other formats."""
+    return image.tag_v2 if isinstance(image, TiffImageFile) else {}
+
+
+def _bits(image: Image.Image, header: Header | None) -> int:
+    """Bits of a sample, of which Pillow keeps but eight where a pixel has several."""
+    return header.depth if header else max(_tiff_tags(image).get(258, (8,)))
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF's orientation, 1 to 8; 1 (upright) where it is missing, invalid or cannot be decoded."""
+    try:
+        tag = image.getexif().get(ExifTags.Base.Orientation)
+    except _FAILURES:
+        return 1
+    return tag if isinstance(tag, int) and 1 <= tag <= 8 else 1
+
+
+def _is_transparent(image: Image.Image, bits: int, data: bytes) -> bool:
+    """Whether a pixel is not opaque: by its alpha, its palette entry, or being of the transparent colour."""
+    last = image.getbands()[-1]
+    if image.mode != "LAB" and last in ("A", "a"):
+        return bool(np.asarray(image.getchannel(last)).min() < 255)
+    key = image.info.get("transparency")
+    if key is None:
+        return False
+    if image.mode == "P":
+        used = np.bincount(np.asarray(image).ravel(), minlength=256) > 0
+        clear = np.frombuffer(key, np.uint8) < 255 if isinstance(key, bytes) else np.arange(256) == key
+        return bool(used[: len(clear)][clear].any())
+    if image.mode == "RGB" and bits == 16:
+        return bool((_wide_colour(data) == key).all(axis=-1).any())
+    return bool((np.atleast_3d(np.asarray(image)) == np.multiply(key, _scale(image, bits))).all(axis=-1).any())
+
+
+def _scale(image: Image.Image, bits: int) -> int:
+    """What Pillow multiplies grey samples of 2 and 4 bits with, to fill the range of 8."""
+    return 255 // (2**bits - 1) if image.mode == "L" and bits < 8 else 1
+
+
+def _is_wanted_png(source: _Source, settings: ImageSettings) -> bool:
+    """Whether the file already is the PNG that `encode_png` would make, but for its compression."""
+    if source.header is None or source.header.depth != settings.depth or source.orientation != 1:
+        return False
+    wanted = {1: (GREY,), 3: (COLOUR,), "source": (GREY, COLOUR)}[settings.channels]
+    kinds = {chunk.kind for chunk in source.chunks}
+    return (
+        source.header.colour in wanted
+        and kinds.isdisjoint((b"tRNS", b"eXIf", b"acTL"))
+        and source.chunks[-1].end + 4 == len(source.data)
+    )
+
+
+def _load(source: _Source, settings: ImageSettings, expected: Size | None) -> tuple[Pixels, list[Issue]]:
+    frame, issues = _frame(source, settings.exif, expected)
+    _hold_against(expected, source.size[::-1] if frame is _Frame.SHOWN and source.orientation >= 5 else source.size)
+    with _pillow():
+        pixels, loss = _samples(source, settings)
+    pixels = _turned(pixels, source, frame)
+    return pixels, [*issues, *loss, *_findings(source)]
+
+
+class _Frame(StrEnum):
+    """The two ways round that an image with an EXIF orientation has."""
+
+    STORED = "stored"
+    SHOWN = "shown"
+
+
+def _frame(source: _Source, policy: Exif, expected: Size | None) -> tuple[_Frame, list[Issue]]:
+    """Which way round the image is taken, and the issue if that had to be decided."""
+    tag, size, shown = source.orientation, source.size, source.size[::-1]
+    if tag == 1 or policy is Exif.IGNORE:
+        return _Frame.STORED, []
+    if policy is Exif.APPLY:
+        return _Frame.SHOWN, []
+    if policy is Exif.ERROR:
+        raise ImageError("image-orientation-present", f"the image has EXIF orientation {tag}")
+    if tag < 5 or expected is None or size == shown:
+        why = "no size is annotated" if expected is None else "the size is the same either way"
+        message = f"EXIF orientation {tag} was not applied: {why}"
+        return _Frame.STORED, [Issue("image-orientation-ambiguous", message)]
+    decision = "applied" if expected == shown else "ignored"
+    message = f"EXIF orientation {tag} was {decision}: stored are {_by(size)}, annotated {_by(expected)} pixels"
+    frame = _Frame.SHOWN if expected == shown else _Frame.STORED
+    return frame, [Issue("image-orientation", message)]
+
+
+_TURNS: Mapping[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
+    1: lambda pixels: pixels,
+    2: np.fliplr,
+    3: lambda pixels: pixels[::-1, ::-1],
+    4: np.flipud,
+    5: lambda pixels: pixels.swapaxes(0, 1),
+    6: lambda pixels: np.rot90(pixels, -1),
+    7: lambda pixels: pixels[::-1, ::-1].swapaxes(0, 1),
+    8: np.rot90,
+}
+"""What brings pixels `[H, W, ...]` stored with each orientation upright (EXIF 2.32, tag 0x0112)."""
+_BACK = {6: 8, 8: 6}
+"""The orientation whose turn undoes that of another; the rest undo themselves."""
+
+
+def _turned(pixels: NDArray[Any], source: _Source, frame: _Frame) -> NDArray[Any]:
+    """Decoded pixels the way round that is wanted."""
+    tag = source.orientation
+    if frame is _Frame.SHOWN and not source.upright:
+        return np.ascontiguousarray(_TURNS[tag](pixels))
+    if frame is _Frame.STORED and source.upright:
+        return np.ascontiguousarray(_TURNS[_BACK.get(tag, tag)](pixels))
+    return pixels
+
+
+def _hold_against(expected: Size | None, size: Size) -> None:
+    if expected is None or expected == size:
+        return
+    swapped = ", which is the same lying on its side" if expected == size[::-1] else ""
+    raise ImageError(
+        "image-size-differs",
+        f"the image has {_by(size)} pixels, the annotation says {_by(expected)}{swapped}",
+    )
+
+
+def _by(size: Size) -> str:
+    return f"{size[0]} x {size[1]}"
+
+
+def _findings(source: _Source) -> Iterator[Issue]:
+    if source.transparent:
+        yield Issue("image-alpha-dropped", "some pixels are transparent; their colours are kept, their alpha is not")
+    if source.frames:
+        yield Issue("image-multiple-frames", "the file holds several frames or pages; the first was taken")
+
+
+def _samples(source: _Source, settings: ImageSettings) -> tuple[Pixels, list[Issue]]:
+    """The decoded pixels, `[H, W, C]`, with the channels and the depth that are wanted."""
+    image = source.image
+    if image.mode == "F":
+        raise ImageError("image-mode-unsupported", "the samples are floating-point numbers")
+    if image.mode.startswith("I"):
+        return _from_wide_grey(_wide_grey(image), source.bits, settings)
+    if source.bits <= 8:
+        return _from_bytes(source, settings), []
+    if settings.depth == 16:
+        return _from_wide_colour(source, settings), []
+    loss = Issue("image-depth-loss", f"of {source.bits} bits a sample, the upper 8 were kept")
+    return _from_bytes(source, settings), [loss]
+
+
+def _wide_grey(image: Image.Image) -> NDArray[np.uint16]:
+    """`[H, W]` 16-bit samples; Pillow holds some of them in 32 bits, signed."""
+    values = np.asarray(image)
+    if values.dtype.itemsize > 2 and (values.min() < 0 or values.max() > 0xFFFF):
+        found = f"{values.min()} to {values.max()}"
+        raise ImageError("image-mode-unsupported", f"the samples run from {found}, 16 bits hold 0 to 65535")
+    return values.astype(np.uint16, copy=False)
+
+
+def _from_wide_grey(values: NDArray[np.uint16], bits: int, settings: ImageSettings) -> tuple[Pixels, list[Issue]]:
+    channels = 3 if settings.channels == 3 else 1
+    if settings.depth == 16:
+        return _repeated(values, channels), []
+    found = f"{values.min()} to {values.max()}"
+    message = f"of {bits} bits a sample, which run from {found}, the upper 8 of 16 were kept"
+    return _repeated((values >> 8).astype(np.uint8), channels), [Issue("image-depth-loss", message)]
+
+
+def _repeated(values: NDArray[Any], channels: int) -> NDArray[Any]:
+    """`[H, W]` to `[H, W, channels]`."""
+    return np.repeat(values[..., np.newaxis], channels, axis=2)
+
+
+def _from_wide_colour(source: _Source, settings: ImageSettings) -> NDArray[np.uint16]:
+    if source.header is None or source.header.colour != COLOUR or settings.channels == 1:
+        raise ImageError(
+            "image-mode-unsupported",
+            f"{source.bits}-bit samples are kept of grey images and of RGB PNGs that stay RGB, not of others",
+        )
+    return _wide_colour(source.data)
+
+
+def _wide_colour(data: bytes) -> NDArray[np.uint16]:
+    """`[H, W, 3]` samples of a 16-bit RGB PNG, decoded twice, for Pillow unpacks but one byte of each."""
+    high, low = (_unpacked(data, rawmode) for rawmode in ("RGB;16B", "RGB;16L"))
+    return np.stack((low, high), axis=-1).view("<u2").astype(np.uint16, copy=False)[..., 0]
+
+
+def _unpacked(data: bytes, rawmode: str) -> NDArray[np.uint8]:
+    """`[H, W, 3]` as Pillow unpacks the pixels when told that they are stored so."""
+    with Image.open(BytesIO(data), formats=_FORMATS) as image:
+        tiles: list[Any] = [(*tile[:3], rawmode) for tile in image.tile]
+        image.tile = tiles
+        return np.asarray(image)
+
+
+def _from_bytes(source: _Source, settings: ImageSettings) -> Pixels:
+    """Pixels that Pillow holds in 8 bits, whatever their mode."""
+    image = source.image
+    grey = image.mode in ("1", "L", "LA") or (source.header is not None and source.header.colour in (0, 4))
+    mode = "L" if settings.channels == 1 or (settings.channels == "source" and grey) else "RGB"
+    values = np.atleast_3d(np.asarray(image if image.mode == mode else _converted(image, mode)))
+    return values if settings.depth == 8 else values * np.uint16(257)
+
+
+def _converted(image: Image.Image, mode: str) -> Image.Image:
+    if image.mode != "P":
+        image.info.pop("transparency", None)
+    try:
+        return image.convert(mode)
+    except ValueError as error:
+        raise ImageError("image-mode-unsupported", f"Pillow cannot convert {image.mode} to {mode}") from error
+
+
+def _labels(source: _Source) -> NDArray[np.integer[Any]]:
+    """`[H, W]` whole numbers, as decoded."""
+    image = source.image
+    if image.mode == "1":
+        return np.asarray(image).astype(np.uint8)
+    if image.mode == "L":
+        return np.asarray(image) // np.uint8(_scale(image, source.bits))
+    if image.mode == "P" or image.mode.startswith("I"):
+        return np.asarray(image)
+    raise ImageError(
+        "mask-unreadable", f"its pixels are not one whole number each: it is of Pillow's mode {image.mode}"
+    )

@@ -1,0 +1,101 @@
+"""`dataset.json`: what a written data set is, for whoever reads it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+
+from maskflow_convert.errors import SourceError
+from maskflow_convert.output import replace_text
+from maskflow_convert.record import Layout
+from maskflow_convert.shape import Model
+from maskflow_convert.tfrecord import Compression
+
+FILE_NAME = "dataset.json"
+
+
+class NamedClass(Model):
+    """One class: the number that stands in `image/class_ids`, and what it is called."""
+
+    id: int
+    name: str
+
+
+class SplitCounts(Model):
+    """What is in a split, and what was dropped on the way, by issue code."""
+
+    images_found: int
+    images_written: int
+    images_dropped: Mapping[str, int]
+    objects_found: int
+    objects_written: int
+    objects_dropped: Mapping[str, int]
+    objects_by_class: Mapping[str, int]
+    bytes: int = Field(description="of all records, before framing and compression")
+
+
+class ShardFile(Model):
+    """One TFRecord file; `name` is relative to the manifest."""
+
+    name: str
+    split: str
+    images: int
+    objects: int
+    bytes: int = Field(description="of the file")
+    sha256: str
+
+
+class NumberedImage(Model):
+    """An image whose source has no integer id, and the number it was given."""
+
+    id: int
+    source: int = Field(description="position in the configuration's sources, from 0")
+    key: str
+
+
+class Manifest(Model):
+    """The whole of `dataset.json`."""
+
+    format: Literal["maskflow"] = "maskflow"
+    version: Literal[1] = 1
+    layout: Layout
+    compression: Compression
+    channels: Literal[1, 3, "source"] = Field(description="channels of the PNG; source: 1 or 3, image by image")
+    depth: Literal[8, 16] = Field(description="bits of a sample")
+    classes: Sequence[NamedClass]
+    splits: Mapping[str, SplitCounts]
+    unplaced: SplitCounts = Field(description="dropped before it belonged to a split")
+    shards: Sequence[ShardFile]
+    numbered_images: Sequence[NumberedImage] = ()
+    fingerprint: str = Field(description="SHA-256 of the configuration and the list of images")
+
+    def write(self, folder: Path) -> None:
+        """Write the manifest of the data set in `folder`.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        replace_text(folder / FILE_NAME, json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n")
+
+    @classmethod
+    def read(cls, folder: Path) -> Manifest:
+        """The manifest of the data set in `folder`.
+
+        Raises:
+            SourceError: there is none, or it is not of this version.
+        """
+        path = folder / FILE_NAME
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except OSError as error:
+            raise SourceError(
+                f"cannot be read: {error.strerror}; the folder holds no finished data set", path
+            ) from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise SourceError(f"is no manifest of this version: {where}: {first['msg']}", path) from error

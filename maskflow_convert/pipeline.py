@@ -1,0 +1,147 @@
+"""Conversion from end to end, and its rehearsal: what the command line and the Python API call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from io import StringIO
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from maskflow_convert import registry
+from maskflow_convert.config import Config, load_config
+from maskflow_convert.errors import ConfigError, MaskflowError
+from maskflow_convert.executors import Tick, run_in_processes, run_serially, worker_count
+from maskflow_convert.issues import Report
+from maskflow_convert.manifest import Manifest, NamedClass, NumberedImage, ShardFile, SplitCounts
+from maskflow_convert.output import Existing, IssueList, clear, replace_text
+from maskflow_convert.plan import Shard
+from maskflow_convert.prepare import DataSet, prepare
+from maskflow_convert.shard import ShardResult, convert_shard, rehearse_shard
+
+OnProgress = Callable[[int, int], None]
+"""Gets the number of images done, and of all images."""
+
+
+def convert(
+    config: Config | Path | str, *, existing: Existing = Existing.REFUSE, on_progress: OnProgress | None = None
+) -> Report:
+    """Convert the data set that a configuration describes to maskflow TFRecords.
+
+    Args:
+        config: a configuration, or the path of its YAML file.
+        existing: what to do with a data set that is already in the output directory.
+        on_progress: called now and then.
+
+    Raises:
+        IssueError: an issue of severity error, and `on_error` is `stop`.
+        ConfigError, PluginError, SourceError, OutputError: see `maskflow_convert.errors`.
+    """
+    config = config if isinstance(config, Config) else load_config(config)
+    folder = config.output.directory
+    if folder is None:
+        raise ConfigError("there is no output directory: set `output.directory`, or give --output")
+    data_set = prepare(config)
+    clear(folder, existing)
+    work = partial(convert_shard, config, data_set.classes, folder)
+    report = _new_report(data_set)
+    files = []
+    with IssueList(folder / "issues.jsonl") as issues:
+        issues.write(data_set.issues)
+        for result in _run(work, data_set, on_progress):
+            issues.write(result.issues)
+            report.add(result.split, result.tally, result.issues)
+            files += [result.file] if result.file else []
+    _balance(report, data_set)
+    replace_text(folder / "config.yaml", _resolved(config))
+    _manifest(data_set, report, files).write(folder)
+    return report
+
+
+def rehearse(config: Config | Path | str, *, on_progress: OnProgress | None = None) -> Report:
+    """Do everything that a conversion does but open the images and write: exact counts, sizes estimated.
+
+    Only an image whose size its annotation does not state is looked into, for that.
+
+    Raises:
+        IssueError, ConfigError, PluginError, SourceError: as in `convert`.
+    """
+    config = config if isinstance(config, Config) else load_config(config)
+    data_set = prepare(config)
+    report = _new_report(data_set)
+    for result in _run(partial(rehearse_shard, config, data_set.classes), data_set, on_progress):
+        report.add(result.split, result.tally, result.issues)
+    _balance(report, data_set)
+    return report
+
+
+def _run(
+    work: Callable[[Shard, Tick], ShardResult], data_set: DataSet, on_progress: OnProgress | None
+) -> Iterator[ShardResult]:
+    """The results of all shards in the order of the plan, made by the executor of the configuration."""
+
+    def progress(done: int) -> None:
+        if on_progress is not None:
+            on_progress(done, data_set.n_images)
+
+    run = data_set.config.run
+    workers = 1 if run.executor == "serial" else worker_count(
+        run.workers, tasks=len(data_set.shards), images=data_set.n_images
+    )
+    if workers == 1:
+        return run_serially(work, data_set.shards, progress)
+    adapters = [source.adapter for source in data_set.config.sources]
+    return run_in_processes(
+        work, data_set.shards, progress, workers=workers, prepare=partial(registry.load_all, adapters)
+    )
+
+
+def _new_report(data_set: DataSet) -> Report:
+    """A report with what is known before the first shard."""
+    report = Report()
+    report.list_issues(data_set.issues)
+    for issue in data_set.issues:
+        report.unplaced.lose(issue)
+    return report
+
+
+def _balance(report: Report, data_set: DataSet) -> None:
+    """Check the books.
+
+    Raises:
+        MaskflowError: the counts do not add up, which no input may bring about.
+    """
+    total = report.total
+    if not total.adds_up or total.images_found - report.unplaced.images_found != data_set.n_images:
+        raise MaskflowError(f"the counts do not add up, which is a fault of this program: {total}")
+
+
+def _resolved(config: Config) -> str:
+    """The configuration as YAML, every default in place and every path absolute."""
+    text = StringIO()
+    YAML(typ="safe", pure=True).dump(config.model_dump(mode="json", exclude_none=True), text)
+    return text.getvalue()
+
+
+def _manifest(data_set: DataSet, report: Report, files: list[ShardFile]) -> Manifest:
+    """What was written, for whoever reads it."""
+    config = data_set.config
+    ids = {item.image_id: item for shard in data_set.shards for item in shard.items}
+    numbered = config.image.ids == "sequential"
+    return Manifest(
+        layout=config.output.layout,
+        compression=config.output.compression,
+        channels=config.image.channels,
+        depth=config.image.depth,
+        classes=[NamedClass(id=data_set.classes.first_id + i, name=n) for i, n in enumerate(data_set.classes.names)],
+        splits={name: SplitCounts(**tally.to_dict()) for name, tally in report.splits.items()},
+        unplaced=SplitCounts(**report.unplaced.to_dict()),
+        shards=files,
+        numbered_images=[
+            NumberedImage(id=image_id, source=item.source, key=item.entry.key)
+            for image_id, item in sorted(ids.items())
+            if numbered or item.entry.id is None
+        ],
+        fingerprint=data_set.fingerprint,
+    )

@@ -1,0 +1,88 @@
+"""Everything that is decided before an image is opened: adapters, classes, the plan."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import maskflow_convert
+from maskflow_convert import registry
+from maskflow_convert.adapter import Index
+from maskflow_convert.classes import ClassMap
+from maskflow_convert.config import Config
+from maskflow_convert.errors import MaskflowError, PluginError
+from maskflow_convert.issues import Issue, Severity
+from maskflow_convert.plan import Shard, make_plan
+from maskflow_convert.policy import Policy
+from maskflow_convert.registry import AnyAdapter
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A configuration, and what follows from it and the indexes of its sources."""
+
+    config: Config
+    classes: ClassMap
+    adapters: Sequence[AnyAdapter]
+    shards: Sequence[Shard]
+    issues: Sequence[Issue]
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of all that decides what is written: the version, the configuration, the list of images."""
+        settings = self.config.model_dump(mode="json", exclude={"run": True, "output": {"directory"}})
+        images = [(item.image_id, item.source, item.entry.key) for shard in self.shards for item in shard.items]
+        text = json.dumps([maskflow_convert.__version__, settings, self.classes.names, images])
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+    @property
+    def n_images(self) -> int:
+        """Number of images in all shards."""
+        return sum(len(shard.items) for shard in self.shards)
+
+
+def prepare(config: Config) -> DataSet:
+    """Index the sources and make the plan.
+
+    Raises:
+        IssueError, ConfigError, PluginError, SourceError: as in `convert`.
+    """
+    adapters = make_adapters(config)
+    indexes = [_index(adapter, config.source_name(number)) for number, adapter in enumerate(adapters)]
+    policy = Policy.of(config)
+    issues = [
+        policy.judge(issue).within(source=config.source_name(number))
+        for number, index in enumerate(indexes)
+        for issue in index.issues
+    ]
+    return DataSet(
+        config=config,
+        classes=ClassMap.of(config.classes, [index.labels for index in indexes]),
+        adapters=adapters,
+        shards=make_plan(config, indexes),
+        issues=[issue for issue in issues if issue.loss or issue.severity is not Severity.IGNORE],
+    )
+
+
+def make_adapters(config: Config) -> list[AnyAdapter]:
+    """The adapters of the sources, in their order.
+
+    Raises:
+        PluginError: one cannot be had.
+    """
+    return [registry.load(source.adapter)(source.options) for source in config.sources]
+
+
+def _index(adapter: AnyAdapter, name: str) -> Index[Any]:
+    try:
+        index = adapter.index()
+    except MaskflowError:
+        raise
+    except Exception as error:  # an adapter is somebody else's code, and may raise anything
+        raise PluginError(f"{name}: the adapter failed to list its images: {type(error).__name__}: {error}") from error
+    if not isinstance(index, Index):
+        raise PluginError(f"{name}: the adapter's index() returned {type(index).__name__} instead of an Index")
+    return index

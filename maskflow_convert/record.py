@@ -1,0 +1,275 @@
+"""The maskflow record: nine features, two layouts, to the bytes of a `tf.train.Example` and back. No TensorFlow.
+
+| feature               | kind             | value                                                                 |
+|-----------------------|------------------|-----------------------------------------------------------------------|
+| `image/id`            | int64            | unique in the data set                                                |
+| `image/basename`      | bytes            | UTF-8 file name with extension, no folder                             |
+| `image/width`         | int64            | W: columns in `documented`, rows in `rows_first`                      |
+| `image/height`        | int64            | H: rows in `documented`, columns in `rows_first`                      |
+| `image/channel`       | int64            | C of the PNG                                                          |
+| `image/n_objects`     | int64            | N                                                                     |
+| `image/image_bytes`   | bytes            | the image as PNG, upright in both layouts                             |
+| `image/masks_indices` | int64, any count | flat `[P, 3]`: the positive pixels of `[N, W, H]`, lexicographic order |
+| `image/class_ids`     | int64, any count | `[N]`                                                                 |
+
+An Example is a map of features, and protobuf writes a map as repeated key-value messages, so the whole of it is a few
+nested lengths around the payload. The payload that matters is the list of indices: each is a varint, seven bits a byte,
+lowest first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maskflow_convert.errors import DataError
+from maskflow_convert.image import StoredImage
+from maskflow_convert.runs import Runs
+
+MAX_BYTES = 2**31 - 1
+"""Largest message that protobuf serialises."""
+
+_INT, _BYTES = 3, 1  # field numbers of int64_list and bytes_list in tf.train.Feature
+_LENGTH_DELIMITED = 2
+_FRAME = 1024  # more than all keys, lengths and single numbers of an Example take together
+
+
+class Layout(StrEnum):
+    """Which of the two readings of the format's axes a data set is written in.
+
+    `DOCUMENTED`: `image/width` counts columns and an index is `(n, x, y)`. `ROWS_FIRST`: `image/width` counts rows, as
+    the original code stored `array.shape[0]` there, and an index is `(n, row, column)`.
+    """
+
+    DOCUMENTED = "documented"
+    ROWS_FIRST = "rows_first"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record as it is stored.
+
+    Attributes:
+        id: `image/id`.
+        basename: `image/basename`.
+        width: `image/width`, W of the layout.
+        height: `image/height`, H of the layout.
+        channels: `image/channel`.
+        n_objects: `image/n_objects`.
+        png: `image/image_bytes`.
+        indices: `[P, 3]`, `image/masks_indices`.
+        class_ids: `[N]`, `image/class_ids`.
+    """
+
+    id: int
+    basename: str
+    width: int
+    height: int
+    channels: int
+    n_objects: int
+    png: bytes
+    indices: NDArray[np.int64]
+    class_ids: NDArray[np.int64]
+
+
+def encode(
+    *,
+    image: StoredImage,
+    image_id: int,
+    basename: str,
+    masks: Sequence[Runs],
+    class_ids: Sequence[int],
+    layout: Layout,
+) -> bytes:
+    """Serialise one image and its objects; `masks` and `class_ids` are of the same order and length N.
+
+    Raises:
+        DataError: `record-too-large`, before anything large is built.
+    """
+    estimate = estimate_size(len(image.png), masks)
+    if estimate > MAX_BYTES:
+        raise DataError(
+            "record-too-large",
+            f"{basename} would make a record of about {estimate / 2**30:.1f} GiB "
+            f"({len(masks)} objects of {sum(mask.area for mask in masks):,} pixels)",
+        )
+    if layout is Layout.ROWS_FIRST:
+        width, height = image.height, image.width
+        masks = [mask.transposed() for mask in masks]
+    else:
+        width, height = image.width, image.height
+    features = (
+        _int_feature("image/id", varint(image_id)),
+        _bytes_feature("image/basename", basename.encode("utf-8", "surrogateescape")),
+        _int_feature("image/width", varint(width)),
+        _int_feature("image/height", varint(height)),
+        _int_feature("image/channel", varint(image.channels)),
+        _int_feature("image/n_objects", varint(len(masks))),
+        _bytes_feature("image/image_bytes", image.png),
+        _int_feature("image/masks_indices", b"".join(encode_indices(masks))),
+        _int_feature("image/class_ids", b"".join(map(varint, class_ids))),
+    )
+    return b"".join(_message(1, *chain.from_iterable(features)))
+
+
+def estimate_size(png_bytes: int, masks: Sequence[Runs]) -> int:
+    """Bytes that a record takes at the most."""
+    return _FRAME + png_bytes + sum(mask.area * _index_bytes(n, mask) for n, mask in enumerate(masks))
+
+
+def _index_bytes(n: int, mask: Runs) -> int:
+    return len(varint(n)) + len(varint(mask.width - 1)) + len(varint(mask.height - 1))
+
+
+def encode_indices(masks: Sequence[Runs]) -> Iterator[bytes]:
+    """Varints of all triples `(n, p div height, p mod height)`, in order.
+
+    All triples of one column of one mask begin with the same two numbers, so a column's bytes are its prefix joined
+    with the varints of consecutive rows.
+    """
+    for n, mask in enumerate(masks):
+        object_prefix, columns, rows = varint(n), varints(mask.width), varints(mask.height)
+        for x, y, length in zip(*(numbers.tolist() for numbers in mask.columns()), strict=True):
+            prefix = object_prefix + columns[x]
+            yield prefix
+            yield prefix.join(rows[y : y + length])
+
+
+@lru_cache(maxsize=16)
+def varints(count: int) -> list[bytes]:
+    """The varints of 0 to count - 1."""
+    return [varint(value) for value in range(count)]
+
+
+def varint(value: int) -> bytes:
+    """Protobuf's variable-length form of an int64: seven bits a byte, lowest first; a negative one takes ten bytes."""
+    value &= 2**64 - 1
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _int_feature(key: str, packed: bytes) -> list[bytes]:
+    return _feature(key, _message(_INT, *_message(1, packed)))
+
+
+def _bytes_feature(key: str, value: bytes) -> list[bytes]:
+    return _feature(key, _message(_BYTES, *_message(1, value)))
+
+
+def _feature(key: str, feature: list[bytes]) -> list[bytes]:
+    """One entry of the map `Features.feature`."""
+    return _message(1, *_message(1, key.encode()), *_message(2, *feature))
+
+
+def _message(field: int, *parts: bytes) -> list[bytes]:
+    """`parts` as the length-delimited field of that number, not yet joined: an image is copied once, at the end."""
+    return [varint(field << 3 | _LENGTH_DELIMITED), varint(sum(map(len, parts))), *parts]
+
+
+def decode(data: bytes) -> Record:
+    """Parse a serialised record.
+
+    Raises:
+        DataError: `record-malformed`: a feature is missing, unknown or of the wrong kind, or the bytes are no Example.
+    """
+    try:
+        features = dict(_features(data))
+    except (ValueError, IndexError) as error:
+        raise DataError("record-malformed", f"the record is no tf.train.Example: {error}") from error
+    if features.keys() != _KINDS.keys():
+        odd = sorted(features.keys() ^ _KINDS.keys())
+        raise DataError("record-malformed", f"features missing or unknown: {', '.join(odd)}")
+    numbers = {key: _integers(key, *features[key]) for key, kind in _KINDS.items() if kind == _INT}
+    texts = {key: _single_bytes(key, *features[key]) for key, kind in _KINDS.items() if kind == _BYTES}
+    if len(numbers["image/masks_indices"]) % 3:
+        raise DataError("record-malformed", "image/masks_indices does not hold a multiple of three numbers")
+    return Record(
+        id=_single(numbers, "image/id"),
+        basename=texts["image/basename"].decode("utf-8", "surrogateescape"),
+        width=_single(numbers, "image/width"),
+        height=_single(numbers, "image/height"),
+        channels=_single(numbers, "image/channel"),
+        n_objects=_single(numbers, "image/n_objects"),
+        png=texts["image/image_bytes"],
+        indices=numbers["image/masks_indices"].reshape(-1, 3),
+        class_ids=numbers["image/class_ids"],
+    )
+
+
+_KINDS = {
+    "image/id": _INT,
+    "image/basename": _BYTES,
+    "image/width": _INT,
+    "image/height": _INT,
+    "image/channel": _INT,
+    "image/n_objects": _INT,
+    "image/image_bytes": _BYTES,
+    "image/masks_indices": _INT,
+    "image/class_ids": _INT,
+}
+
+
+def _features(data: bytes) -> Iterator[tuple[str, tuple[int, list[bytes]]]]:
+    """`(key, (kind, values))` of each feature: the kind is a field number, the values are the fields of its list."""
+    for _, features in _fields(data):
+        for _, entry in _fields(features):
+            parts = dict(_fields(entry))
+            kind, values = next(_fields(parts.get(2, b"")), (_INT, b""))
+            yield parts[1].decode(), (kind, [value for _, value in _fields(values)])
+
+
+def _fields(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Number and content of each length-delimited field of a message; no Example of ours has fields of other kinds."""
+    at = 0
+    while at < len(data):
+        tag, at = _read_varint(data, at)
+        length, at = _read_varint(data, at)
+        if tag & 7 != _LENGTH_DELIMITED or at + length > len(data):
+            raise ValueError(f"field {tag >> 3} is cut off or of another kind")
+        yield tag >> 3, data[at : at + length]
+        at += length
+
+
+def _read_varint(data: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while data[at] > 127:
+        value |= (data[at] & 127) << shift
+        at, shift = at + 1, shift + 7
+    return value | data[at] << shift, at + 1
+
+
+def _integers(key: str, kind: int, packed: Sequence[bytes]) -> NDArray[np.int64]:
+    """The numbers of a packed int64 list."""
+    groups = np.frombuffer(b"".join(packed), dtype=np.uint8)
+    last = np.flatnonzero(groups < 128)
+    if kind != _INT or (len(groups) and (not len(last) or last[-1] != len(groups) - 1)):
+        raise DataError("record-malformed", f"{key} is no list of int64")
+    if not len(groups):
+        return np.empty(0, dtype=np.int64)
+    first = np.concatenate([[0], last[:-1] + 1])
+    shift = 7 * (np.arange(len(groups)) - np.repeat(first, last - first + 1))
+    if int(shift.max()) > 63:
+        raise DataError("record-malformed", f"{key} holds a number of more than 64 bits")
+    return np.add.reduceat((groups & 127).astype(np.int64) << shift, first)
+
+
+def _single(numbers: Mapping[str, NDArray[np.int64]], key: str) -> int:
+    if len(numbers[key]) != 1:
+        raise DataError("record-malformed", f"{key} holds {len(numbers[key])} numbers instead of one")
+    return int(numbers[key][0])
+
+
+def _single_bytes(key: str, kind: int, values: Sequence[bytes]) -> bytes:
+    if kind != _BYTES or len(values) != 1:
+        raise DataError("record-malformed", f"{key} is no single byte string")
+    return values[0]

@@ -1,0 +1,132 @@
+"""From the name of an adapter to its class: installed plugins, `package.module:Class`, and `./file.py:Class`.
+
+Built-in adapters come through the same entry-point group as everybody else's. Nothing is imported before it is asked
+for.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from maskflow_convert.adapter import Adapter, AdapterOptions
+from maskflow_convert.errors import PluginError
+
+GROUP = "maskflow_convert.adapters"
+
+AnyAdapter = Adapter[Any, Any]
+
+
+def installed() -> Mapping[str, list[EntryPoint]]:
+    """All offers of an adapter by name, sorted; a name with more than one offer cannot be used."""
+    offers: dict[str, list[EntryPoint]] = {}
+    for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, offered_by(point))):
+        offers.setdefault(point.name, []).append(point)
+    return offers
+
+
+def offered_by(point: EntryPoint) -> str:
+    """The distribution behind an entry point, with its version."""
+    return f"{point.dist.name} {point.dist.version}" if point.dist else "an unknown distribution"
+
+
+def absolute(reference: str, base: Path) -> str:
+    """The reference with a file taken from `base`, the folder of the YAML; other references as they are."""
+    file, separator, name = reference.rpartition(":")
+    if not (separator and file.endswith(".py")):
+        return reference
+    return f"{(base / file).resolve()}:{name}"
+
+
+def load_all(references: Iterable[str]) -> None:
+    """Import the adapters of those names, so that what they define can be unpickled."""
+    for reference in references:
+        load(reference)
+
+
+@lru_cache(maxsize=64)
+def load(reference: str) -> type[AnyAdapter]:
+    """The adapter class of that name, `package.module:Class` or `/folder/file.py:Class`.
+
+    Raises:
+        PluginError: it cannot be found, imported, or is no adapter; the message names who offers it and what to do.
+    """
+    module, separator, name = reference.rpartition(":")
+    if not separator:
+        return _load_installed(reference)
+    try:
+        found = getattr(_file_module(Path(module)) if module.endswith(".py") else importlib.import_module(module), name)
+    except AttributeError as error:
+        raise PluginError(f"adapter {reference}: {module} has no class {name}") from error
+    except PluginError:
+        raise
+    except Exception as error:  # the plugin's own code runs here, and may raise anything
+        raise PluginError(f"adapter {reference}: {module} cannot be imported: {_told(error)}") from error
+    return _adapter_class(found, f"adapter {reference}")
+
+
+def _load_installed(name: str) -> type[AnyAdapter]:
+    offers = installed()
+    if name not in offers:
+        near = difflib.get_close_matches(name, offers, n=1)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        raise PluginError(
+            f"there is no adapter '{name}'{hint} Installed: {', '.join(offers) or 'none'}. Install the package that "
+            "offers it, or name a class as package.module:Class or ./file.py:Class."
+        )
+    if len(offers[name]) > 1:
+        rivals = " and ".join(offered_by(point) for point in offers[name])
+        raise PluginError(
+            f"adapter '{name}' is offered by {rivals}; uninstall one, or name the class: {offers[name][0].value}"
+        )
+    point = offers[name][0]
+    try:
+        found = point.load()
+    except Exception as error:  # the plugin's own code runs here, and may raise anything
+        raise PluginError(
+            f"adapter '{name}' of {offered_by(point)} cannot be imported: {_told(error)}; "
+            "mend or uninstall that package"
+        ) from error
+    return _adapter_class(found, f"adapter '{name}' of {offered_by(point)}")
+
+
+def _adapter_class(found: object, what: str) -> type[AnyAdapter]:
+    if not (isinstance(found, type) and issubclass(found, Adapter)):
+        raise PluginError(f"{what} is no subclass of maskflow_convert.Adapter")
+    if missing := sorted(getattr(found, "__abstractmethods__", ())):
+        raise PluginError(f"{what} does not define {' and '.join(missing)}")
+    options = getattr(found, "Options", None)
+    if not (isinstance(options, type) and issubclass(options, AdapterOptions)):
+        raise PluginError(f"{what}: its Options are no subclass of maskflow_convert.AdapterOptions")
+    return found
+
+
+def _file_module(path: Path) -> ModuleType:
+    """Import a file under a name of its own, the same in every process, so that what it defines pickles."""
+    name = f"maskflow_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise PluginError(f"adapter {path}: there is no such file; it is looked for beside the YAML")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,80 @@
+"""The outline of one object, in the terms of the format it came from: nothing decoded, nothing dense.
+
+Coordinates are continuous pixels: x to the right, y down, the origin at the top-left corner of the top-left pixel, so
+that pixel (0, 0) covers `[0, 1) x [0, 1)` and its centre is (0.5, 0.5). Boxes are half-open. The frame is that of the
+image as it is stored in the record, after an EXIF orientation was applied.
+
+The classes hold what a format can say. Whether it makes sense (an odd number of coordinates, run lengths that do not
+fill the image) is judged in `maskflow_convert.geometry`, so that one bad object does not cost its image.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
+
+
+class Model(BaseModel):
+    """A frozen value that refuses unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Box(Model):
+    """An axis-parallel box, `[x0, x1) x [y0, y1)` in continuous pixels. It is no mask unless the user says so."""
+
+    kind: Literal["box"] = "box"
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
+class Polygons(Model):
+    """One or more closed outlines whose union is the object; an inner ring makes no hole.
+
+    `parts` holds a flat `(x0, y0, x1, y1, ...)` for each outline. `rasteriser` names whose pixels the format means:
+    `coco` (pycocotools) or `labelme` (Pillow's `ImageDraw.polygon` with its outline). They differ: the square
+    (0, 0)-(9, 9) has 81 pixels in the one and 100 in the other.
+    """
+
+    kind: Literal["polygons"] = "polygons"
+    parts: tuple[tuple[float, ...], ...]
+    rasteriser: Literal["coco", "labelme"] = "coco"
+
+
+class Rle(Model):
+    """Run lengths of the whole image, down the columns, the first run being zeros (COCO's RLE).
+
+    `counts` is a tuple of run lengths, or COCO's compressed string of them.
+    """
+
+    kind: Literal["rle"] = "rle"
+    height: PositiveInt
+    width: PositiveInt
+    counts: str | tuple[int, ...]
+
+
+class Bitmap(Model):
+    """A mask in an image file of its own (or its bytes): every pixel that is not 0 belongs to the object.
+
+    Its top-left pixel lies on pixel (`x`, `y`) of the image; what hangs over the edge is cut.
+    """
+
+    kind: Literal["bitmap"] = "bitmap"
+    source: Path | bytes
+    x: int = 0
+    y: int = 0
+
+
+class Region(Model):
+    """The pixels of a label image that hold `value`: the index in a palette image, the number in a 16-bit one."""
+
+    kind: Literal["region"] = "region"
+    source: Path | bytes
+    value: NonNegativeInt
+
+
+Shape = Annotated[Box | Polygons | Rle | Bitmap | Region, Field(discriminator="kind")]

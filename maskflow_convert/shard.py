@@ -1,0 +1,101 @@
+"""The work of a worker: one shard, from its list of images to its file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from maskflow_convert.classes import ClassMap
+from maskflow_convert.config import Config
+from maskflow_convert.errors import DataError
+from maskflow_convert.examine import Examiner, Size
+from maskflow_convert.executors import Tick
+from maskflow_convert.image import ImageSettings, StoredImage, load_png, read_size
+from maskflow_convert.issues import Issue, Tally
+from maskflow_convert.manifest import ShardFile
+from maskflow_convert.output import replace_text
+from maskflow_convert.plan import Shard, estimated_png_bytes
+from maskflow_convert.prepare import make_adapters
+from maskflow_convert.record import encode, estimate_size
+from maskflow_convert.sample import Image
+from maskflow_convert.tfrecord import ShardWriter
+
+
+@dataclass(frozen=True)
+class ShardResult:
+    """What came of one shard; a rehearsal writes no file."""
+
+    split: str
+    tally: Tally
+    issues: list[Issue]
+    file: ShardFile | None
+
+
+def convert_shard(config: Config, classes: ClassMap, folder: Path, shard: Shard, tick: Tick) -> ShardResult:
+    """Write one shard and, last, the report that marks it as done."""
+    examiner = Examiner(config, classes, make_adapters(config))
+    images: list[dict[str, JsonValue]] = []
+    with ShardWriter(folder / f"{shard.name}.tfrecord", config.output.compression) as writer:
+        for item in shard.items:
+            examined = examiner.examine(item, partial(_open, config.image))
+            if examined is not None:
+                try:
+                    record = encode(
+                        image=examined.picture,
+                        image_id=item.image_id,
+                        basename=examined.basename,
+                        masks=examined.masks,
+                        class_ids=examined.class_ids,
+                        layout=config.output.layout,
+                    )
+                except DataError as error:
+                    examiner.lost(examined, Issue(error.code, error.message))
+                else:
+                    writer.write(record)
+                    examiner.written(examined, len(record))
+                    images.append({"id": item.image_id, "key": item.entry.key, "objects": len(examined.masks)})
+            tick()
+    tally = examiner.tally
+    file = ShardFile(
+        name=writer.path.name,
+        split=shard.split,
+        images=tally.images_written,
+        objects=tally.objects_written,
+        bytes=writer.size,
+        sha256=writer.sha256,
+    )
+    done = {
+        **file.model_dump(),
+        "counts": tally.to_dict(),
+        "records": images,
+        "issues": [issue.to_dict() for issue in examiner.issues],
+    }
+    replace_text(folder / f"{shard.name}.json", json.dumps(done, ensure_ascii=False) + "\n")
+    return ShardResult(shard.split, tally, examiner.issues, file)
+
+
+def rehearse_shard(config: Config, classes: ClassMap, shard: Shard, tick: Tick) -> ShardResult:
+    """Examine the images of one shard without opening them; the bytes are an estimate."""
+    examiner = Examiner(config, classes, make_adapters(config))
+    for item in shard.items:
+        examined = examiner.examine(item, _measure)
+        if examined is not None:
+            examiner.written(examined, estimate_size(examined.picture, examined.masks))
+        tick()
+    return ShardResult(shard.split, examiner.tally, examiner.issues, None)
+
+
+def _open(settings: ImageSettings, image: Image) -> tuple[StoredImage, Size, Sequence[Issue]]:
+    stored, issues = load_png(image.origin(), settings, image.size)
+    return stored, (stored.width, stored.height), issues
+
+
+def _measure(image: Image) -> tuple[int, Size, Sequence[Issue]]:
+    """The size of an image's PNG by estimate, and of its frame by annotation."""
+    width, height = image.size or read_size(image.origin())
+    return estimated_png_bytes(width * height), (width, height), ()

@@ -1,0 +1,161 @@
+"""TFRecord files: framing, checksums, optional GZIP, and the atomic rename of a finished file. No TensorFlow.
+
+Each record is `uint64 length | uint32 masked crc32c of the length | bytes | uint32 masked crc32c of the bytes`, all
+little-endian (tensorflow/core/lib/io/record_writer.h). GZIP, where wanted, is over the whole file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, cast
+
+import google_crc32c
+from isal import igzip, isal_zlib
+
+from maskflow_convert.errors import OutputError, SourceError
+
+_HEADER = struct.Struct("<QI")
+_FOOTER = struct.Struct("<I")
+_BUFFER = 1 << 20
+_GZIP_CONTAINER = 16 + zlib.MAX_WBITS
+
+
+class Compression(StrEnum):
+    """Compression of a whole TFRecord file."""
+
+    NONE = "none"
+    GZIP = "gzip"
+
+
+def masked_crc(data: bytes) -> int:
+    """CRC-32C of `data`, rotated and offset so that a checksum stored beside its data does not look like data."""
+    crc: int = google_crc32c.value(data)
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+class ShardWriter:
+    """Writes records to `path` + `.partial`, and renames it to `path` when the `with` block ends well.
+
+    After that `sha256` and `size` (bytes) describe the file. When the block raises, the partial file is removed.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+
+    def __init__(self, path: Path, compression: Compression) -> None:
+        self.path = path
+        self.size = 0
+        self._partial = path.with_name(path.name + ".partial")
+        self._digest = hashlib.sha256()
+        self._deflate = (
+            isal_zlib.compressobj(level=1, wbits=_GZIP_CONTAINER) if compression is Compression.GZIP else None
+        )
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the bytes written, as a hexadecimal string."""
+        return self._digest.hexdigest()
+
+    def __enter__(self) -> ShardWriter:
+        try:
+            self._file = self._partial.open("wb", buffering=_BUFFER)
+        except OSError as error:
+            raise self._failed(error) from error
+        return self
+
+    def write(self, record: bytes) -> None:
+        """Append one record."""
+        length = struct.pack("<Q", len(record))
+        self._put(_HEADER.pack(len(record), masked_crc(length)))
+        self._put(record)
+        self._put(_FOOTER.pack(masked_crc(record)))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self._file.close()
+            self._partial.unlink(missing_ok=True)
+            return
+        if self._deflate is not None:
+            self._store(self._deflate.flush())
+        try:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+            self._partial.replace(self.path)
+        except OSError as failure:
+            raise self._failed(failure) from failure
+
+    def _put(self, data: bytes) -> None:
+        self._store(data if self._deflate is None else self._deflate.compress(data))
+
+    def _store(self, data: bytes) -> None:
+        try:
+            self._file.write(data)
+        except OSError as error:
+            raise self._failed(error) from error
+        self._digest.update(data)
+        self.size += len(data)
+
+    def _failed(self, error: OSError) -> OutputError:
+        return OutputError(f"{self._partial}: cannot be written: {error.strerror or error}")
+
+
+def read_records(path: Path) -> Iterator[bytes]:
+    """The records of a TFRecord file, GZIP or not, both checksums of each verified.
+
+    Raises:
+        SourceError: the file cannot be read, or a record is damaged; the message says which, counted from 0.
+    """
+    number = 0
+    try:
+        with _open(path) as file:
+            while header := file.read(_HEADER.size):
+                yield _read_record(file, header)
+                number += 1
+    except (OSError, EOFError, zlib.error) as error:
+        raise SourceError(f"record {number} cannot be read: {error}", path) from error
+    except _DamageError as damage:
+        raise SourceError(f"record {number} {damage}; this is no TFRecord file, or it is damaged", path) from damage
+
+
+class _DamageError(Exception):
+    """What is wrong with the bytes of a record."""
+
+
+def _open(path: Path) -> BinaryIO:
+    """Open a file for reading, through GZIP unless it begins with the length of a record and the length's checksum."""
+    file = path.open("rb", buffering=_BUFFER)
+    start = file.read(_HEADER.size)
+    file.seek(0)
+    if (
+        len(start) == _HEADER.size
+        and start.startswith(b"\x1f\x8b")
+        and masked_crc(start[:8]) != _HEADER.unpack(start)[1]
+    ):
+        file.close()
+        return cast(BinaryIO, igzip.open(path, "rb"))
+    return file
+
+
+def _read_record(file: BinaryIO, header: bytes) -> bytes:
+    if len(header) < _HEADER.size:
+        raise _DamageError("is cut off within its length")
+    length, crc = _HEADER.unpack(header)
+    if masked_crc(header[:8]) != crc:
+        raise _DamageError("has a length that does not match its checksum")
+    data = file.read(length)
+    footer = file.read(_FOOTER.size)
+    if len(data) < length or len(footer) < _FOOTER.size:
+        raise _DamageError("is cut off")
+    if masked_crc(data) != _FOOTER.unpack(footer)[0]:
+        raise _DamageError("does not match its checksum")
+    return data
