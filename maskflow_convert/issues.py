@@ -142,7 +142,7 @@ CATALOGUE: Mapping[str, Rule] = {
         ),
         Rule(
             "image-depth-loss", _E, "The image has more than 8 bits a sample and `image.depth` is 8.",
-            "Set `image.depth: 16` to keep the samples of grey images, or this code to `warning` to scale them to 8 bits.",
+            "Set `image.depth: 16` to keep the samples of grey images, or this code to `warning` to scale them.",
         ),
         Rule(
             "image-mode-unsupported", _E, "The image's samples have no faithful form in a PNG of the wanted kind.",
@@ -352,11 +352,13 @@ class Tally:
 class Report:
     """The result of a run: counts by split, issues by code and severity, and the first few issues of each code.
 
-    `unplaced` counts what was lost before it had a split: an orphaned annotation, a broken entry of an image.
+    `classes` maps the names of the classes to their ids, in the order of these. `unplaced` counts what was lost before
+    it had a split: an orphaned annotation, a broken entry of an image.
     """
 
     EXAMPLES: ClassVar[int] = 5
 
+    classes: dict[str, int] = field(default_factory=dict)
     splits: dict[str, Tally] = field(default_factory=dict)
     unplaced: Tally = field(default_factory=Tally)
     counts: Counter[tuple[str, Severity]] = field(default_factory=Counter)

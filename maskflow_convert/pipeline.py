@@ -86,8 +86,10 @@ def _run(
             on_progress(done, data_set.n_images)
 
     run = data_set.config.run
-    workers = 1 if run.executor == "serial" else worker_count(
-        run.workers, tasks=len(data_set.shards), images=data_set.n_images
+    workers = (
+        1
+        if run.executor == "serial"
+        else worker_count(run.workers, tasks=len(data_set.shards), images=data_set.n_images)
     )
     if workers == 1:
         return run_serially(work, data_set.shards, progress)
@@ -99,7 +101,8 @@ def _run(
 
 def _new_report(data_set: DataSet) -> Report:
     """A report with what is known before the first shard."""
-    report = Report()
+    classes = data_set.classes
+    report = Report(classes={name: number for number, name in enumerate(classes.names, start=classes.first_id)})
     report.list_issues(data_set.issues)
     for issue in data_set.issues:
         report.unplaced.lose(issue)

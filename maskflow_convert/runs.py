@@ -6,7 +6,7 @@ that a mask goes from the one to the other without ever being dense.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -160,3 +160,11 @@ def parse_counts(text: str) -> NDArray[np.int64]:
     written[1::2] = np.cumsum(written[1::2])
     written[2::2] = np.cumsum(written[2::2])
     return written
+
+
+def to_masks(masks: Sequence[Runs], *, width: int, height: int) -> NDArray[np.uint8]:
+    """Masks as a dense array `[N, width, height]` of 0 and 1: the order of positions, seen as an array."""
+    dense = np.zeros((len(masks), width * height), dtype=np.uint8)
+    for row, mask in zip(dense, masks, strict=True):
+        row[mask.positions()] = 1
+    return dense.reshape(len(masks), width, height)

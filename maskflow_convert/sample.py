@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, JsonValue, PositiveInt, model_validator
 
 from maskflow_convert.errors import ImageError
-from maskflow_convert.issues import Issue
+from maskflow_convert.geometry import Rasteriser
+from maskflow_convert.image import ImageSettings, load_pixels
+from maskflow_convert.issues import Issue, Severity
+from maskflow_convert.runs import to_masks
 from maskflow_convert.shape import Model, Shape
 
 
@@ -81,3 +87,42 @@ class Sample(Model):
     image: Image
     instances: tuple[Instance, ...] = ()
     issues: tuple[Issue, ...] = ()
+
+    def to_numpy(
+        self,
+        classes: Mapping[str, int] | None = None,
+        *,
+        image_id: int = 0,
+        settings: ImageSettings | None = None,
+    ) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
+        """The sample as plain arrays, in the shapes and axes that training sees: for inference, and to look at.
+
+        Args:
+            classes: the id of each label; None numbers the labels from 1 in the order of their first instance.
+            image_id: what to put into `image_id`.
+            settings: how the image is read; None for the defaults.
+
+        Returns:
+            `(image, {"masks", "class_ids", "image_id"})`: `[W, H, C]` uint8 or uint16, `[N, W, H]` uint8 of 0 and 1,
+            `[N]` int64, `[]` int64. W counts columns.
+
+        Raises:
+            ImageError: the image cannot be used, or not without a loss that the settings do not allow.
+            ShapeError: an instance has no meaning in this image.
+            KeyError: a label is not in `classes`.
+        """
+        pixels, issues = load_pixels(self.image.origin(), settings or ImageSettings(), self.image.size)
+        for issue in issues:
+            if issue.rule.severity is Severity.ERROR:
+                raise ImageError(issue.code, issue.message, self.image.path)
+        height, width = pixels.shape[:2]
+        if classes is None:
+            labels = dict.fromkeys(instance.label for instance in self.instances)
+            classes = {label: number for number, label in enumerate(labels, start=1)}
+        rasteriser = Rasteriser(width, height)
+        masks = [rasteriser.runs(instance.shape) for instance in self.instances]
+        return pixels.transpose(1, 0, 2), {
+            "masks": to_masks(masks, width=width, height=height),
+            "class_ids": np.array([classes[instance.label] for instance in self.instances], dtype=np.int64),
+            "image_id": np.array(image_id, dtype=np.int64),
+        }

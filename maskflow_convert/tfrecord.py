@@ -131,19 +131,22 @@ class _DamageError(Exception):
     """What is wrong with the bytes of a record."""
 
 
+def compression_of(path: Path) -> Compression:
+    """How a file is compressed: not at all if it begins with the length of a record and the length's checksum.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        start = file.read(_HEADER.size)
+    framed = len(start) == _HEADER.size and masked_crc(start[:8]) == _HEADER.unpack(start)[1]
+    return Compression.GZIP if start.startswith(b"\x1f\x8b") and not framed else Compression.NONE
+
+
 def _open(path: Path) -> BinaryIO:
-    """Open a file for reading, through GZIP unless it begins with the length of a record and the length's checksum."""
-    file = path.open("rb", buffering=_BUFFER)
-    start = file.read(_HEADER.size)
-    file.seek(0)
-    if (
-        len(start) == _HEADER.size
-        and start.startswith(b"\x1f\x8b")
-        and masked_crc(start[:8]) != _HEADER.unpack(start)[1]
-    ):
-        file.close()
+    if compression_of(path) is Compression.GZIP:
         return cast(BinaryIO, igzip.open(path, "rb"))
-    return file
+    return path.open("rb", buffering=_BUFFER)
 
 
 def _read_record(file: BinaryIO, header: bytes) -> bytes:

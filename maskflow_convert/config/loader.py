@@ -145,7 +145,12 @@ class _Validation:
                 {**tree, **({"sources": sources} if "sources" in tree else {})}, context={"base": self.base}
             )
         except ValidationError as error:
-            self.problems += [self._told(detail, Config) for detail in error.errors() if detail["input"] is not None]
+            sources_told = bool(self.problems)
+            self.problems += [
+                self._told(detail, Config)
+                for detail in error.errors()
+                if not (sources_told and detail["loc"][:1] == ("sources",))
+            ]
         if self.problems:
             raise ConfigError(*self.problems)
         return config

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
@@ -31,6 +31,20 @@ _SAMPLES_A_STRIPE = 2
 _SAMPLED_BYTES = 1 << 20
 _BLOCK_BYTES = 1 << 16
 _IDAT_BYTES = 1 << 20
+_INFLATED_BYTES = 1 << 20
+
+
+_CHANNELS = {GREY: 1, COLOUR: 3, 3: 1, 4: 2, 6: 4}
+_ADAM7 = (
+    (0, 0, 8, 8),
+    (4, 0, 8, 8),
+    (0, 4, 4, 8),
+    (2, 0, 4, 4),
+    (0, 2, 2, 4),
+    (1, 0, 2, 2),
+    (0, 1, 1, 2),
+)
+"""First column, first row, and the steps between columns and rows, of each pass of an interlaced PNG."""
 
 
 class Chunk(NamedTuple):
@@ -43,7 +57,7 @@ class Chunk(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What IHDR says: the size in pixels, the bits of a sample, and the colour type.
+    """What IHDR says: the size in pixels, the bits of a sample, the colour type, whether rows are interlaced.
 
     Colour types are 0 grey, 2 RGB, 3 palette, 4 grey with alpha, 6 RGB with alpha.
     """
@@ -52,13 +66,22 @@ class Header:
     height: int
     depth: int
     colour: int
+    interlace: int
+
+    @property
+    def stream_bytes(self) -> int:
+        """Length of the filtered rows, each with its filter byte; of seven smaller images, if interlaced."""
+        bits = self.depth * _CHANNELS[self.colour]
+        passes = _ADAM7 if self.interlace else ((0, 0, 1, 1),)
+        sizes = ((-((x - self.width) // dx), -((y - self.height) // dy)) for x, y, dx, dy in passes)
+        return sum(rows * (1 + (columns * bits + 7) // 8) for columns, rows in sizes if columns > 0)
 
 
 def read_header(data: bytes) -> Header | None:
     """The header of a PNG; None if `data` does not begin as a PNG does."""
     if len(data) < 33 or not data.startswith(SIGNATURE) or data[12:16] != b"IHDR":
         return None
-    return Header(*struct.unpack_from(">IIBB", data, 16))
+    return Header(*struct.unpack_from(">IIBBxxB", data, 16))
 
 
 def read_chunks(data: bytes) -> tuple[Chunk, ...]:
@@ -82,6 +105,25 @@ def read_chunks(data: bytes) -> tuple[Chunk, ...]:
         chunks.append(Chunk(kind, at + 8, end))
         at = end + 4
     return tuple(chunks)
+
+
+def check_length(data: bytes, header: Header, chunks: Iterable[Chunk]) -> None:
+    """Refuse a PNG whose pixel data ends before the last row: Pillow would make the rest of it black.
+
+    Raises:
+        ImageError: `image-unreadable`.
+        isal_zlib.error: the pixel data cannot be inflated.
+    """
+    view = memoryview(data)
+    inflater = isal_zlib.decompressobj()
+    missing = header.stream_bytes
+    for chunk in chunks:
+        compressed = view[chunk.start : chunk.end] if chunk.kind == b"IDAT" else b""
+        while compressed and missing > 0 and not inflater.eof:
+            missing -= len(inflater.decompress(compressed, _INFLATED_BYTES))
+            compressed = inflater.unconsumed_tail
+    if missing > 0:
+        raise ImageError("image-unreadable", "the PNG's pixel data ends before its last row")
 
 
 def _printable(kind: bytes) -> str:

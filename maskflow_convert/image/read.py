@@ -25,7 +25,7 @@ from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
 from maskflow_convert.errors import ImageError
-from maskflow_convert.image.png import COLOUR, GREY, Chunk, Header, encode_png, read_chunks, read_header
+from maskflow_convert.image.png import COLOUR, GREY, Chunk, Header, check_length, encode_png, read_chunks, read_header
 from maskflow_convert.issues import Issue
 from maskflow_convert.shape import Model
 
@@ -202,6 +202,8 @@ def _decode(origin: Path | bytes) -> _Source:
         frames = bool(getattr(image, "is_animated", False))
         before = _orientation(image) if image.format == "TIFF" else 1
         image.load()
+        if header:
+            check_length(data, header, chunks)
         after = _orientation(image)
         bits = _bits(image, header)
         return _Source(

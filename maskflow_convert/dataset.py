@@ -1,0 +1,195 @@
+"""Data sets for training: from written records, or straight from annotations. The one user of TensorFlow.
+
+Every element is `(image, {"masks", "class_ids", "image_id"})`: `image` `[W, H, C]` uint8 or uint16, `masks` `[N, W, H]`
+uint8 of 0 and 1, `class_ids` `[N]` int64, `image_id` `[]` int64. In the layout `documented` W counts columns; in
+`rows_first` it counts rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maskflow_convert.config import Config, load_config
+from maskflow_convert.errors import ConfigError
+from maskflow_convert.examine import Examiner, Size
+from maskflow_convert.image import ImageSettings, load_pixels
+from maskflow_convert.issues import Issue
+from maskflow_convert.manifest import FILE_NAME
+from maskflow_convert.prepare import prepare
+from maskflow_convert.record import Layout
+from maskflow_convert.records import PathOrName, Records
+from maskflow_convert.runs import to_masks
+from maskflow_convert.sample import Image
+from maskflow_convert.tfrecord import Compression, compression_of
+
+try:
+    import tensorflow as tf
+except ModuleNotFoundError as missing:
+    raise ModuleNotFoundError(
+        "reading data sets needs TensorFlow: pip install 'maskflow-convert[tensorflow]'", name=missing.name
+    ) from missing
+
+Element = tuple[NDArray[Any], dict[str, NDArray[Any]]]
+
+_FEATURES = {
+    "image/id": tf.io.FixedLenFeature([], tf.int64),
+    "image/width": tf.io.FixedLenFeature([], tf.int64),
+    "image/height": tf.io.FixedLenFeature([], tf.int64),
+    "image/n_objects": tf.io.FixedLenFeature([], tf.int64),
+    "image/image_bytes": tf.io.FixedLenFeature([], tf.string),
+    "image/masks_indices": tf.io.FixedLenSequenceFeature([], tf.int64, allow_missing=True),
+    "image/class_ids": tf.io.FixedLenSequenceFeature([], tf.int64, allow_missing=True),
+}
+
+
+def decode_example(
+    serialized: tf.Tensor, *, layout: Layout | str = Layout.DOCUMENTED, channels: int = 0, depth: int = 8
+) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    """Parse one record; for use in `tf.data.Dataset.map`.
+
+    Args:
+        serialized: `[]` string, a `tf.train.Example`.
+        layout: the layout that the record was written in; it cannot be told from the record.
+        channels: of the image; 0 takes what the PNG has.
+        depth: bits of a sample, 8 or 16.
+
+    Returns:
+        One element as the module's docstring states it.
+    """
+    features = tf.io.parse_single_example(serialized, _FEATURES)
+    image = tf.io.decode_png(
+        features["image/image_bytes"], channels=channels, dtype=tf.uint16 if depth == 16 else tf.uint8
+    )
+    if Layout(layout) is Layout.DOCUMENTED:
+        image = tf.transpose(image, [1, 0, 2])
+    shape = tf.stack([features["image/n_objects"], features["image/width"], features["image/height"]])
+    indices = tf.reshape(features["image/masks_indices"], [-1, 3])
+    masks = tf.scatter_nd(indices, tf.ones(tf.shape(indices)[:1], tf.uint8), shape)
+    masks = tf.ensure_shape(masks, [None, None, None])
+    return image, {"masks": masks, "class_ids": features["image/class_ids"], "image_id": features["image/id"]}
+
+
+def build_dataset(
+    records: PathOrName | Sequence[PathOrName],
+    *,
+    split: str | None = None,
+    layout: Layout | str | None = None,
+    shuffle: int | None = None,
+    seed: int | None = None,
+    repeat: int = 1,
+    batch_size: int | None = None,
+) -> tf.data.Dataset:
+    """A data set of written records.
+
+    Args:
+        records: an output directory, a `.tfrecord` file, or several.
+        split: of an output directory, only this split.
+        layout: for files that no `dataset.json` lies beside; it is never guessed.
+        shuffle: size of the buffer that records are drawn from at random; None keeps their order.
+        seed: of the shuffling.
+        repeat: number of epochs, -1 for ever.
+        batch_size: images and masks of a batch are padded to the largest of it with 0 at the far ends of their axes,
+            and so are `class_ids`: 0 is background, and a padded object has no pixel.
+
+    Raises:
+        ConfigError: the layout is not known, or the split does not exist.
+        SourceError: the directory holds no data set, or there is no such file.
+    """
+    found = Records.find(records, split=split)
+    stored = _Stored.of(found, layout)
+    gzip = bool(found.paths) and compression_of(found.paths[0]) is Compression.GZIP
+    dataset = tf.data.TFRecordDataset([str(path) for path in found.paths], compression_type="GZIP" if gzip else "")
+    if shuffle is not None:
+        dataset = dataset.shuffle(shuffle, seed=seed)
+    dataset = dataset.repeat(repeat).map(
+        partial(decode_example, layout=stored.layout, channels=stored.channels, depth=stored.depth),
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
+    if batch_size is not None:
+        dataset = dataset.padded_batch(batch_size)
+    return dataset.prefetch(tf.data.AUTOTUNE)
+
+
+def dataset_from_config(config: Config | PathOrName, *, split: str | None = None) -> tf.data.Dataset:
+    """A data set straight from annotations: what `convert` would write and `build_dataset` would read, without files.
+
+    Images and objects that a conversion would drop are left out. The elements come in the order of the records.
+
+    Args:
+        config: a configuration, or the path of its YAML file.
+        split: only this split.
+
+    Raises:
+        ConfigError: the split does not exist, or the configuration is wrong.
+        PluginError, SourceError: see `maskflow_convert.errors`. An issue that stops the run is raised by the iteration.
+    """
+    config = config if isinstance(config, Config) else load_config(Path(config))
+    data_set = prepare(config)
+    splits = {shard.split for shard in data_set.shards}
+    if split is not None and split not in splits:
+        raise ConfigError(f"there is no split '{split}'; there are {', '.join(sorted(splits))}")
+    items = [item for shard in data_set.shards for item in shard.items if split in (None, shard.split)]
+
+    def elements() -> Iterator[Element]:
+        examiner = Examiner(config, data_set.classes, data_set.adapters)
+        for item in items:
+            examined = examiner.examine(item, partial(_open, config.image))
+            if examined is None:
+                continue
+            pixels = examined.picture
+            masks = to_masks(examined.masks, width=pixels.shape[1], height=pixels.shape[0])
+            if config.output.layout is Layout.DOCUMENTED:
+                pixels = pixels.transpose(1, 0, 2)
+            else:
+                masks = masks.transpose(0, 2, 1)
+            class_ids = np.array(examined.class_ids, dtype=np.int64)
+            yield pixels, {"masks": masks, "class_ids": class_ids, "image_id": np.array(item.image_id, dtype=np.int64)}
+
+    channels = config.image.channels if config.image.channels != "source" else None
+    signature = (
+        tf.TensorSpec([None, None, channels], tf.uint16 if config.image.depth == 16 else tf.uint8),
+        {
+            "masks": tf.TensorSpec([None, None, None], tf.uint8),
+            "class_ids": tf.TensorSpec([None], tf.int64),
+            "image_id": tf.TensorSpec([], tf.int64),
+        },
+    )
+    return tf.data.Dataset.from_generator(elements, output_signature=signature)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """How the records of a data set are stored; `channels` 0 takes what each PNG has."""
+
+    layout: Layout
+    channels: int
+    depth: int
+
+    @classmethod
+    def of(cls, records: Records, layout: Layout | str | None) -> _Stored:
+        """As the manifest says, or the caller where there is none."""
+        manifest = records.manifest
+        if manifest is None:
+            if layout is None:
+                raise ConfigError(
+                    f"{records.paths[0]}: no {FILE_NAME} lies beside it that names its layout; "
+                    "say layout='documented' or layout='rows_first'"
+                )
+            return cls(Layout(layout), channels=0, depth=8)
+        if layout is not None and Layout(layout) is not manifest.layout:
+            raise ConfigError(f"{records.paths[0]}: was written in the layout {manifest.layout}, not {layout}")
+        channels = 0 if manifest.channels == "source" else manifest.channels
+        return cls(manifest.layout, channels, manifest.depth)
+
+
+def _open(settings: ImageSettings, image: Image) -> tuple[NDArray[Any], Size, Sequence[Issue]]:
+    pixels, issues = load_pixels(image.origin(), settings, image.size)
+    return pixels, (pixels.shape[1], pixels.shape[0]), issues

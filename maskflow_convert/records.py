@@ -1,0 +1,77 @@
+"""Written records, found again: the files of an output directory, and what their manifest says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+from maskflow_convert.errors import ConfigError, DataError, SourceError
+from maskflow_convert.manifest import FILE_NAME, Manifest
+from maskflow_convert.record import Record, decode
+from maskflow_convert.tfrecord import read_records
+
+PathOrName = str | PathLike[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """TFRecord files of one data set; `manifest` is None where no `dataset.json` lies beside them."""
+
+    paths: tuple[Path, ...]
+    manifest: Manifest | None
+
+    @classmethod
+    def find(cls, where: PathOrName | Sequence[PathOrName], *, split: str | None = None) -> Records:
+        """The files of an output directory, or one file, or several.
+
+        Args:
+            where: what to look at.
+            split: of an output directory, only this split.
+
+        Raises:
+            SourceError: there is no such file, or no data set in the directory.
+            ConfigError: there is no such split, or files of different data sets were named together.
+        """
+        listed = [Path(where)] if isinstance(where, str | PathLike) else [Path(each) for each in where]
+        found = [_in_folder(path, split) if path.is_dir() else _single(path, split) for path in listed]
+        if not found:
+            raise ConfigError("no records were named: give an output directory, or .tfrecord files")
+        manifests = {each.manifest.fingerprint if each.manifest else None for each in found}
+        if len(manifests) > 1:
+            raise ConfigError("the records named are of different data sets; read them one by one")
+        return cls(tuple(path for each in found for path in each.paths), found[0].manifest)
+
+
+def read_file(path: Path) -> Iterator[Record]:
+    """The records of one file.
+
+    Raises:
+        SourceError: the file or a record of it is damaged.
+    """
+    for number, data in enumerate(read_records(path)):
+        try:
+            yield decode(data)
+        except DataError as error:
+            raise SourceError(f"record {number}: {error.message}", path) from error
+
+
+def _in_folder(folder: Path, split: str | None) -> Records:
+    manifest = Manifest.read(folder)
+    if split is not None and split not in manifest.splits:
+        known = ", ".join(manifest.splits)
+        raise ConfigError(f"{folder}: there is no split '{split}'; there are {known}")
+    shards = [shard for shard in manifest.shards if split in (None, shard.split)]
+    return Records(tuple(folder / shard.name for shard in shards), manifest)
+
+
+def _single(path: Path, split: str | None) -> Records:
+    if not path.is_file():
+        raise SourceError("there is no such file", path)
+    if split is not None:
+        raise ConfigError(f"{path}: a split can be chosen of an output directory, not of a file")
+    if not (path.parent / FILE_NAME).is_file():
+        return Records((path,), None)
+    manifest = Manifest.read(path.parent)
+    return Records((path,), manifest if path.name in {shard.name for shard in manifest.shards} else None)

@@ -1,0 +1,196 @@
+"""What a person reads on a terminal: the summary of a run, of records, of adapters; and progress while it goes."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import NoneType, UnionType
+from typing import Annotated, Literal, Union, get_args, get_origin
+
+from pydantic_core import PydanticUndefined
+from rich.console import Console, Group, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from maskflow_convert import registry
+from maskflow_convert.inspection import Inspection, SizeRange
+from maskflow_convert.issues import CATALOGUE, Report, Severity, Tally
+from maskflow_convert.pipeline import OnProgress
+from maskflow_convert.registry import AnyAdapter
+
+_PLAIN_WIDTH = 120
+_COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.IGNORE: "dim"}
+
+
+def print_result(*parts: RenderableType) -> None:
+    """Print to the standard output, at full width where that is no terminal."""
+    console = Console() if sys.stdout.isatty() else Console(width=_PLAIN_WIDTH)
+    console.print(Group(*parts), highlight=False)
+
+
+@contextmanager
+def progress_bar() -> Iterator[OnProgress | None]:
+    """A bar with rate and time left on the standard error, if that is a terminal; otherwise nothing."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("indexing", total=None, rate="")
+
+        def show(done: int, total: int) -> None:
+            speed = progress.tasks[0].speed
+            rate = f"{speed:,.0f} images/s" if speed else ""
+            progress.update(task, completed=done, total=total, rate=rate, description="images")
+
+        yield show
+
+
+def summary(report: Report) -> RenderableType:
+    """The counts of a run by split, then its issues by code."""
+    table = _table("split", "images", "dropped", "objects", "dropped", "size")
+    rows = dict(report.splits)
+    if report.unplaced != Tally():
+        rows["(none)"] = report.unplaced
+    for name, tally in rows.items():
+        table.add_row(name, *_counts(tally))
+    if len(rows) != 1:
+        table.add_section()
+        table.add_row("all", *_counts(report.total))
+    return Group(table, *_issues(report))
+
+
+def class_table(report: Report) -> RenderableType:
+    """Objects by class and split."""
+    table = _table("class", "id", *report.splits)
+    for name, class_id in report.classes.items():
+        counts = (f"{tally.objects_by_class[name]:,}" for tally in report.splits.values())
+        table.add_row(Text(name), str(class_id), *counts)
+    return table
+
+
+def _counts(tally: Tally) -> Sequence[str]:
+    return (
+        f"{tally.images_written:,}",
+        f"{tally.images_dropped.total():,}",
+        f"{tally.objects_written:,}",
+        f"{tally.objects_dropped.total():,}",
+        size_text(tally.bytes),
+    )
+
+
+def _issues(report: Report) -> Iterator[RenderableType]:
+    """One line a code: how often, what was lost by it, what it means; then the first of them."""
+    total = report.total
+    by_code: Counter[str] = Counter()
+    for (code, _), count in report.counts.items():
+        by_code[code] += count
+    for code, count in by_code.most_common():
+        severity = report.examples[code][0].severity or CATALOGUE[code].severity
+        lost = [
+            f"{_count(number, noun)} dropped"
+            for number, noun in ((total.images_dropped[code], "image"), (total.objects_dropped[code], "object"))
+            if number
+        ]
+        line = Text.assemble(
+            "\n",
+            (code, f"bold {_COLOURS[severity]}"),
+            f"  {_count(count, 'time')}",
+            *(f", {each}" for each in lost),
+            "\n",
+        )
+        line.append(f"  {CATALOGUE[code].meaning}\n  First: {report.examples[code][0]}", "dim")
+        yield line
+
+
+def inspection_tables(inspection: Inspection) -> RenderableType:
+    """The files of a data set, and its classes."""
+    files = _table("file", "records", "objects", "mask pixels", "size")
+    for each in inspection.files:
+        numbers = (each.records, each.objects, each.positive_pixels)
+        files.add_row(Text(each.path.name), *(f"{number:,}" for number in numbers), size_text(each.bytes))
+    classes = _table("class", "id", "objects")
+    for class_id, count in inspection.objects_by_class.items():
+        classes.add_row(Text(inspection.class_names.get(class_id, "")), str(class_id), f"{count:,}")
+    facts = Text.assemble(
+        f"\nlayout {inspection.layout or 'unknown: no dataset.json lies beside the file'}; ",
+        f"width {_range_text(inspection.image_width)}, height {_range_text(inspection.image_height)}, ",
+        f"channels {', '.join(map(str, inspection.channels)) or '-'}; ",
+        f"{inspection.records_without_objects:,} records without objects\n",
+    )
+    return Group(files, facts, classes)
+
+
+def adapter_list() -> RenderableType:
+    """The installed adapters and who offers them."""
+    table = _table("adapter", "from", "class")
+    table.columns[1].justify = table.columns[2].justify = "left"
+    for name, offers in registry.installed().items():
+        for offer in offers:
+            note = "" if len(offers) == 1 else "  (offered twice: name the class instead)"
+            table.add_row(Text(name), Text(registry.offered_by(offer)), Text(offer.value + note))
+    return table
+
+
+def adapter_page(name: str, adapter: type[AnyAdapter]) -> RenderableType:
+    """What an adapter reads, and its options with their types, defaults and meaning."""
+    about = (adapter.__doc__ or "").strip().splitlines()
+    table = _table("option", "type", "default", "meaning")
+    for column in table.columns:
+        column.justify = "left"
+    for option, field in adapter.Options.model_fields.items():
+        default = "required" if field.default is PydanticUndefined else repr(field.default)
+        table.add_row(Text(option), Text(_type_text(field.annotation)), Text(default), Text(field.description or ""))
+    return Group(Text.assemble((name, "bold"), f": {about[0]}\n" if about else "\n"), table)
+
+
+def size_text(size: float) -> str:
+    """A number of bytes as people say it."""
+    for unit in ("B", "KB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def _table(first: str, *others: str) -> Table:
+    table = Table(first, box=None, pad_edge=False, header_style="bold", padding=(0, 3, 0, 0))
+    for name in others:
+        table.add_column(name, justify="right")
+    return table
+
+
+def _range_text(lengths: SizeRange | None) -> str:
+    if lengths is None:
+        return "-"
+    return str(lengths.smallest) if lengths.smallest == lengths.largest else f"{lengths.smallest}-{lengths.largest}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _type_text(annotation: object) -> str:
+    """A type as one would write it: `Path | None`, `tuple[int, int]`, `'a' | 'b'`."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _type_text(arguments[0])
+    if origin in (Union, UnionType):
+        return " | ".join(map(_type_text, arguments))
+    if origin is Literal:
+        return " | ".join(map(repr, arguments))
+    if origin is not None:
+        return f"{_type_text(origin)}[{', '.join(map(_type_text, arguments))}]"
+    if annotation is NoneType:
+        return "None"
+    return "..." if annotation is Ellipsis else getattr(annotation, "__name__", str(annotation))
