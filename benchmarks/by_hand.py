@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf  # type: ignore[import-untyped]
+import tensorflow as tf
 from PIL import Image
-from pycocotools.coco import COCO  # type: ignore[import-untyped]
+from pycocotools.coco import COCO
 
 
 def main() -> None:
@@ -34,9 +34,7 @@ def main() -> None:
             writer.write(make_example(coco, image, class_ids, arguments.images).SerializeToString())
 
 
-def make_example(
-    coco: COCO, image: dict[str, Any], class_ids: dict[int, int], folder: Path
-) -> tf.train.Example:
+def make_example(coco: COCO, image: dict[str, Any], class_ids: dict[int, int], folder: Path) -> tf.train.Example:
     """Make the record of one image."""
     path = folder / image["file_name"]
     png, width, height = encode_png(path)

@@ -32,7 +32,7 @@ def open_with_json(path: Path) -> tuple[float, int]:
 
 def open_with_pycocotools(path: Path) -> tuple[float, int]:
     """Parse it and index it, as most scripts do."""
-    from pycocotools.coco import COCO  # type: ignore[import-untyped]
+    from pycocotools.coco import COCO
 
     start = time.perf_counter()
     with contextlib.redirect_stdout(io.StringIO()):

@@ -12,7 +12,7 @@ import hashlib
 import sys
 from pathlib import Path
 
-import tensorflow as tf  # type: ignore[import-untyped]
+import tensorflow as tf
 
 Fingerprints = dict[str, bytes]
 """A digest of each feature of a record: sets of records larger than the memory can be compared."""

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from maskflow_convert.adapter import Adapter, AdapterOptions, Entry, Index, InputPath
     from maskflow_convert.config import Config, load_config
+    from maskflow_convert.dataset import build_dataset, dataset_from_config, decode_example
     from maskflow_convert.errors import MaskflowError, RecordError, SourceError
     from maskflow_convert.issues import Issue, Loss, Report, Severity
+    from maskflow_convert.pipeline import convert, rehearse
     from maskflow_convert.sample import Image, Instance, Sample
     from maskflow_convert.shape import Bitmap, Box, Polygons, Region, Rle
 
@@ -22,8 +24,10 @@ __version__ = "0.1.0"
 _HOMES = {
     "maskflow_convert.adapter": ("Adapter", "AdapterOptions", "Entry", "Index", "InputPath"),
     "maskflow_convert.config": ("Config", "load_config"),
+    "maskflow_convert.dataset": ("build_dataset", "dataset_from_config", "decode_example"),
     "maskflow_convert.errors": ("MaskflowError", "RecordError", "SourceError"),
     "maskflow_convert.issues": ("Issue", "Loss", "Report", "Severity"),
+    "maskflow_convert.pipeline": ("convert", "rehearse"),
     "maskflow_convert.sample": ("Image", "Instance", "Sample"),
     "maskflow_convert.shape": ("Bitmap", "Box", "Polygons", "Region", "Rle"),
 }
@@ -51,7 +55,12 @@ __all__ = [
     "Sample",
     "Severity",
     "SourceError",
+    "build_dataset",
+    "convert",
+    "dataset_from_config",
+    "decode_example",
     "load_config",
+    "rehearse",
 ]
 
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from isal import isal_zlib
+from isal.igzip_lib import IsalError
 from numpy.typing import NDArray
 
 from maskflow_convert.errors import ImageError
@@ -112,18 +113,25 @@ def check_length(data: bytes, header: Header, chunks: Iterable[Chunk]) -> None:
 
     Raises:
         ImageError: `image-unreadable`.
-        isal_zlib.error: the pixel data cannot be inflated.
     """
     view = memoryview(data)
     inflater = isal_zlib.decompressobj()
     missing = header.stream_bytes
     for chunk in chunks:
-        compressed = view[chunk.start : chunk.end] if chunk.kind == b"IDAT" else b""
+        compressed: bytes | memoryview = view[chunk.start : chunk.end] if chunk.kind == b"IDAT" else b""
         while compressed and missing > 0 and not inflater.eof:
-            missing -= len(inflater.decompress(compressed, _INFLATED_BYTES))
+            missing -= len(_inflate(inflater, compressed))
             compressed = inflater.unconsumed_tail
     if missing > 0:
         raise ImageError("image-unreadable", "the PNG's pixel data ends before its last row")
+
+
+def _inflate(inflater: Any, compressed: bytes | memoryview) -> bytes:
+    try:
+        inflated: bytes = inflater.decompress(compressed, _INFLATED_BYTES)
+    except IsalError as error:
+        raise ImageError("image-unreadable", f"the PNG's pixel data is damaged: {error}") from error
+    return inflated
 
 
 def _printable(kind: bytes) -> str:

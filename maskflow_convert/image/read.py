@@ -312,7 +312,7 @@ def _orientation(image: Image.Image) -> int:
 def _is_transparent(image: Image.Image, bits: int, data: bytes) -> bool:
     """Whether a pixel is not opaque: by its alpha, its palette entry, or being of the transparent colour."""
     last = image.getbands()[-1]
-    if image.mode != "LAB" and last in ("A", "a"):
+    if last in ("A", "a"):
         return bool(np.asarray(image.getchannel(last)).min() < 255)
     key = image.info.get("transparency")
     if key is None:
@@ -323,7 +323,8 @@ def _is_transparent(image: Image.Image, bits: int, data: bytes) -> bool:
         return bool(used[: len(clear)][clear].any())
     if image.mode == "RGB" and bits == 16:
         return bool((_wide_colour(data) == key).all(axis=-1).any())
-    return bool((np.atleast_3d(np.asarray(image)) == np.multiply(key, _scale(image, bits))).all(axis=-1).any())
+    colour = bool(key) if image.mode == "1" else np.multiply(key, _scale(image, bits))
+    return bool((np.atleast_3d(np.asarray(image)) == colour).all(axis=-1).any())
 
 
 def _scale(image: Image.Image, bits: int) -> int:

@@ -226,8 +226,8 @@ def test_fractions_are_refused() -> None:
     assert error_code(encoded(Image.fromarray(np.ones((2, 2), np.float32)), "TIFF")) == "image-mode-unsupported"
 
 
-def test_lab_is_refused() -> None:
-    assert error_code(encoded(Image.new("LAB", (2, 2)), "TIFF")) == "image-mode-unsupported"
+def test_what_pillow_cannot_convert_is_refused() -> None:
+    assert error_code(encoded(Image.new("LAB", (2, 2)), "TIFF"), channels=1) == "image-mode-unsupported"
 
 
 # orientation
@@ -422,7 +422,8 @@ def test_a_damaged_png_is_never_passed_on() -> None:
     rows = b"".join(b"\0" + bytes(range(row, row + 12)) for row in range(3))
     whole = raw_png(4, 3, 8, 2, rows)
     assert load_png(whole, ImageSettings(), None)[0].png == whole
-    assert error_code(raw_png(4, 3, 8, 2, rows[:-13])) == "image-unreadable"
+    for length in (0, 1, 13, 26, 38):
+        assert error_code(raw_png(4, 3, 8, 2, rows[:length])) == "image-unreadable"
     assert error_code(raw_png(4, 3, 8, 2, rows[:-13] + b"\x09" + rows[-12:])) == "image-unreadable"
     for at in range(8, len(whole)):
         damaged = bytearray(whole)
@@ -435,7 +436,7 @@ def test_random_damage_ends_in_an_image_or_an_image_error(kind: str) -> None:
     """Mutations in a fixed order; whatever exception is none of ours fails the test, and so does a warning."""
     random = np.random.default_rng(11)
     whole = encoded(Image.fromarray(COLOURS.repeat(4, axis=0)), kind)
-    for _ in range(400):
+    for _ in range(120):
         damaged = bytearray(whole)
         for at in random.integers(0, len(whole), random.integers(1, 6)):
             damaged[at] = random.integers(0, 256)

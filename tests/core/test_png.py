@@ -212,6 +212,16 @@ def test_damage_is_found_wherever_it_is() -> None:
 
 
 def test_only_a_png_has_a_png_header() -> None:
-    assert png.read_header(encode_png(np.zeros((3, 2), np.uint16))) == png.Header(2, 3, 16, 0)
+    assert png.read_header(encode_png(np.zeros((3, 2), np.uint16))) == png.Header(2, 3, 16, 0, 0)
     assert png.read_header(b"\xff\xd8\xff\xe0" + bytes(60)) is None
     assert png.read_header(png.SIGNATURE) is None
+
+
+def test_the_length_of_the_pixel_data_follows_from_the_header() -> None:
+    assert png.Header(width=5, height=3, depth=8, colour=2, interlace=0).stream_bytes == 3 * (1 + 15)
+    assert png.Header(width=5, height=3, depth=2, colour=3, interlace=0).stream_bytes == 3 * (1 + 2)
+    # Adam7 makes of 8 x 8 pixels: 1 x 1 twice, 2 x 1, 2 x 2, 4 x 2, 4 x 4, 8 x 4
+    interlaced = png.Header(width=8, height=8, depth=8, colour=0, interlace=1)
+    assert interlaced.stream_bytes == 2 + 2 + 3 + 2 * 3 + 2 * 5 + 4 * 5 + 4 * 9
+    assert png.Header(width=1, height=1, depth=8, colour=0, interlace=1).stream_bytes == 2
+    assert png.Header(width=1, height=3, depth=8, colour=0, interlace=1).stream_bytes == 2 + 2 + 2
