@@ -1,7 +1,6 @@
-"""Draws docs/records.png, the picture in the README, from written records: images above, their masks below.
+"""Draws docs/records.png, the picture in the README: the images of written records above, their masks below.
 
-    maskflow-convert convert configs/coco.yaml
-    python docs/make_picture.py build/coco
+Call it with the output of `maskflow-convert convert configs/coco.yaml`: `python docs/make_picture.py build/coco`.
 """
 
 from __future__ import annotations

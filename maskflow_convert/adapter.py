@@ -19,6 +19,7 @@ A whole adapter:
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ from maskflow_convert.shape import Model
 
 def _beside_the_config(path: Path, info: ValidationInfo) -> Path:
     base: Path = (info.context or {}).get("base", Path())
-    return base / path.expanduser()
+    return Path(os.path.normpath(base / path.expanduser()))
 
 
 InputPath = Annotated[Path, AfterValidator(_beside_the_config)]

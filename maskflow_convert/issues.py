@@ -297,12 +297,15 @@ class Issue:
             }
         )
 
+    @property
+    def told(self) -> str:
+        """Where and what, for people: `file:line: image, object: message`, as much of it as is known."""
+        names = (("image", self.record), ("object", self.object))
+        what = ", ".join(f"{kind} {name}" for kind, name in names if name is not None)
+        return place(self.path, self.line) + (f"{what}: " if what else "") + self.message
+
     def __str__(self) -> str:
-        what = ", ".join(
-            f"{kind} {name}" for kind, name in (("image", self.record), ("object", self.object)) if name is not None
-        )
-        where = place(self.path, self.line) + (f"{what}: " if what else "")
-        return f"{self.severity or self.rule.severity}: {where}{self.message} [{self.code}]"
+        return f"{self.severity or self.rule.severity}: {self.told} [{self.code}]"
 
 
 @dataclass

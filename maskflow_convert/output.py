@@ -56,7 +56,9 @@ def replace_text(path: Path, text: str) -> None:
 
 
 class IssueList:
-    """`issues.jsonl`, written line by line as the issues pass, under a partial name until the `with` block ends.
+    """`issues.jsonl`, written line by line as the issues come.
+
+    It has a partial name until the `with` block ends well, and is removed when that raises.
 
     Raises:
         OutputError: the file cannot be written.
@@ -87,6 +89,8 @@ class IssueList:
             self._file.close()
             if kind is None:
                 self._partial.replace(self._path)
+            else:
+                self._partial.unlink(missing_ok=True)
         except OSError as failure:
             raise self._failed(failure) from failure
 

@@ -71,12 +71,15 @@ def summary(report: Report) -> RenderableType:
 
 
 def class_table(report: Report) -> RenderableType:
-    """Objects by class and split."""
+    """Objects by class and split, of the classes that have any."""
     table = _table("class", "id", *report.splits)
+    total = report.total.objects_by_class
     for name, class_id in report.classes.items():
-        counts = (f"{tally.objects_by_class[name]:,}" for tally in report.splits.values())
-        table.add_row(Text(name), str(class_id), *counts)
-    return table
+        if total[name]:
+            counts = (f"{tally.objects_by_class[name]:,}" for tally in report.splits.values())
+            table.add_row(Text(name), str(class_id), *counts)
+    unused = [name for name in report.classes if not total[name]]
+    return Group(table, Text(f"no object: {', '.join(unused)}", "dim")) if unused else table
 
 
 def _counts(tally: Tally) -> Sequence[str]:
@@ -102,14 +105,10 @@ def _issues(report: Report) -> Iterator[RenderableType]:
             for number, noun in ((total.images_dropped[code], "image"), (total.objects_dropped[code], "object"))
             if number
         ]
-        line = Text.assemble(
-            "\n",
-            (code, f"bold {_COLOURS[severity]}"),
-            f"  {_count(count, 'time')}",
-            *(f", {each}" for each in lost),
-            "\n",
-        )
-        line.append(f"  {CATALOGUE[code].meaning}\n  First: {report.examples[code][0]}", "dim")
+        facts = [severity.value] if severity is not Severity.IGNORE else []
+        facts += [_count(count, "time"), *lost]
+        line = Text.assemble("\n", (code, f"bold {_COLOURS[severity]}"), f"  {', '.join(facts)}\n")
+        line.append(f"  {CATALOGUE[code].meaning}\n  First: {report.examples[code][0].told}", "dim")
         yield line
 
 
