@@ -19,7 +19,6 @@ A whole adapter:
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,7 +34,7 @@ from maskflow_convert.shape import Model
 
 def _beside_the_config(path: Path, info: ValidationInfo) -> Path:
     base: Path = (info.context or {}).get("base", Path())
-    return Path(os.path.normpath(base / path.expanduser()))
+    return (base / path.expanduser()).resolve()
 
 
 InputPath = Annotated[Path, AfterValidator(_beside_the_config)]
