@@ -142,7 +142,7 @@ CATALOGUE: Mapping[str, Rule] = {
         ),
         Rule(
             "image-depth-loss", _E, "The image has more than 8 bits a sample and `image.depth` is 8.",
-            "Set `image.depth: 16` to keep the samples of grey images, or this code to `warning` to scale them.",
+            "Set `image.depth: 16` to keep them (grey images, RGB PNGs), or this code to `warning` to scale them.",
         ),
         Rule(
             "image-mode-unsupported", _E, "The image's samples have no faithful form in a PNG of the wanted kind.",
@@ -244,7 +244,7 @@ class Issue:
     Attributes:
         code: the rule's code.
         message: what was found, with its figures.
-        severity: how bad it is; None until the configuration has spoken, which means as the rule says.
+        severity: how bad it is; None until the configuration has spoken, and then as the rule says.
         source: the source's name in the data set.
         record: the key of the image.
         object: the object within it, as its source numbers or counts it.
@@ -278,24 +278,8 @@ class Issue:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """The issue as `issues.jsonl` holds it: the fields that are known."""
-        return {
-            name: getattr(self, name)
-            for name in ("code", "severity", "message", "source", "record", "object", "path", "line", "loss")
-            if getattr(self, name) is not None
-        }
-
-    @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> Issue:
-        """The inverse of `to_dict`."""
-        severity, loss = fields.get("severity"), fields.get("loss")
-        return cls(
-            **{
-                **fields,
-                "severity": Severity(severity) if severity else None,
-                "loss": Loss(loss) if loss else None,
-            }
-        )
+        """The issue as `issues.jsonl` holds it: all fields, null where nothing is known."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
 
     @property
     def told(self) -> str:
