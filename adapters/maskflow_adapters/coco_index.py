@@ -126,7 +126,7 @@ def _split(path: Path) -> tuple[memoryview, _Lists]:
     try:
         return quoted, _LISTS.decode(quoted[begin:])
     except json_text.UNPARSABLE:
-        at = json_text.fault_offset(fault)
+        at = json_text.fault_offset(fault, len(text) - begin)
         line = None if at is None else json_text.line_of(path, begin + at)
         raise SourceError(f"is no JSON: {fault}", path, line) from fault
 

@@ -78,7 +78,9 @@ def decode(text: bytes, decoder: msgspec.json.Decoder[T]) -> T:
             raise error from None
 
 
-def fault_offset(error: Exception) -> int | None:
-    """The byte that msgspec could not go on at, if it says so."""
+def fault_offset(error: Exception, length: int) -> int | None:
+    """The byte at which msgspec could not go on with a text of that length, if it says so."""
+    if "truncated" in str(error):
+        return length
     found = re.search(r"\(byte (\d+)\)", str(error))
     return int(found[1]) if found else None

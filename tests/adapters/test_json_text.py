@@ -1,0 +1,130 @@
+"""JSON as bytes: lines against a count by hand, numbers against Python's own `json`."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import msgspec
+import pytest
+
+from maskflow_adapters import json_text
+
+BLOCK = 1 << 14
+"""Lines are counted by blocks of this size, so that is where an error by one would hide."""
+
+
+def written(folder, content):
+    path = folder / "text.json"
+    path.write_bytes(content)
+    return path
+
+
+def lines_by_hand(content):
+    """The line of every byte: each newline byte belongs to the line that it ends."""
+    line, lines = 1, []
+    for byte in content:
+        lines.append(line)
+        line += byte == ord("\n")
+    return lines
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"{}",
+        b"\n",
+        b"\n\n\n",
+        b"a\nbc\n\nd",
+        b"a\r\nbc\r\n\r\nd",
+        b"\xef\xbb\xbf{\n}",
+        b"a\rb\rc",
+        b"\xe2\x82\xac\n\xe2\x82\xac",
+    ],
+    ids=["one line", "newline", "newlines", "unix", "windows", "byte order mark", "old mac", "utf-8"],
+)
+def test_the_line_of_every_byte(tmp_path, content):
+    path = written(tmp_path, content)
+    assert [json_text.line_of(path, at) for at in range(len(content))] == lines_by_hand(content)
+
+
+@pytest.mark.parametrize("size", [BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK, 2 * BLOCK + 1])
+@pytest.mark.parametrize("filling", [b"\n", b"x\n", b"ab\r\n", b"x"])
+def test_the_line_across_blocks(tmp_path, size, filling):
+    content = (filling * size)[:size]
+    path = written(tmp_path, content)
+    lines = lines_by_hand(content)
+    asked = {0, 1, *(at + d for at in (BLOCK, 2 * BLOCK, size - 1) for d in (-2, -1, 0, 1))}
+    for at in sorted(at for at in asked if 0 <= at < size):
+        assert json_text.line_of(path, at) == lines[at], at
+
+
+def test_the_line_of_the_end_of_a_file_that_ends_with_a_block(tmp_path):
+    assert json_text.line_of(written(tmp_path, b"\n" * BLOCK), BLOCK) == BLOCK + 1
+
+
+def test_lines_are_asked_for_in_any_order(tmp_path):
+    content = b"x\n" * (2 * BLOCK)
+    path = written(tmp_path, content)
+    lines = lines_by_hand(content)
+    for at in (3 * BLOCK, 5, 2 * BLOCK + 3, BLOCK - 1, 3 * BLOCK + 1, 0):
+        assert json_text.line_of(path, at) == lines[at]
+
+
+def test_a_file_that_has_grown_is_counted_anew(tmp_path):
+    assert json_text.line_of(written(tmp_path, b"[\n1]"), 2) == 2
+    assert json_text.line_of(written(tmp_path, b"[\n\n\n1]"), 4) == 4
+
+
+class Point(msgspec.Struct):
+    x: float
+    name: str = ""
+
+
+POINT = msgspec.json.Decoder(Point)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"x": 1.5}', '{"x": NaN}', '{"x":NaN}', '{"x": Infinity}', '{"x": -Infinity }', '{"other": [NaN], "x": 2}'],
+)
+def test_decode_agrees_with_python(text):
+    expected = json.loads(text)["x"]
+    found = json_text.decode(text.encode(), POINT).x
+    assert found == expected or (math.isnan(found) and math.isnan(expected))
+
+
+@pytest.mark.parametrize("name", ["NaN", "a NaN b", "[NaN]", "x, -Infinity ]", 'quoted "NaN" word', "back\\slash NaN "])
+@pytest.mark.parametrize("x", ["1", "NaN"])
+def test_the_word_within_a_string_is_text(name, x):
+    text = f'{{"name": {json.dumps(name)}, "x": {x}}}'
+    assert json_text.decode(text.encode(), POINT).name == name
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"{",
+        b'{"x": nan}',
+        b'{"x": NaN',
+        b'{"x": NaN}}',
+        b'{"x": Inf}',
+        b'{"x": 1 2}',
+        b'{"x": "1"}',
+        b'{"x": [NaN]}',
+        b"{}",
+        b"[NaN]",
+        b'{"x": NaN, "name": 1}',
+        b'{"x": 1e999}',
+        b'{"x": ' + b"1" * 1_000_000 + b"}",
+        b'{"x": 1, "name": "\xe9"}',
+        b'{"x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"y": NaN, "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"y": NaN, "x": ' + b"1" * 1_000_000 + b"}",
+    ],
+    ids=lambda text: text[:24].decode("ascii", "replace"),
+)
+def test_what_cannot_be_parsed_raises_what_callers_catch(text):
+    with pytest.raises(json_text.UNPARSABLE):
+        json_text.decode(text, POINT)

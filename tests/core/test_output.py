@@ -1,0 +1,195 @@
+"""The output directory: never anybody else's files, never half a file."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from core.plugins.scripted import script
+from maskflow_convert import Issue, Severity, convert
+from maskflow_convert.errors import OutputError
+from maskflow_convert.output import Existing, IssueList, clear, replace_text
+
+OURS = [
+    "dataset.json",
+    "issues.jsonl",
+    "config.yaml",
+    "train-00000-of-00004.tfrecord",
+    "train-00000-of-00004.json",
+    "train-00000-of-00004.tfrecord.partial",
+    "dataset.json.partial",
+    "issues.jsonl.partial",
+]
+
+FOREIGN = [
+    "notes.txt",
+    "train.tfrecord",
+    "instances.json",
+    "my-dataset.json",
+    "dataset.json.bak",
+    "train-0-of-4.tfrecord",
+    "train-00000-of-00004.tfrecord.gz",
+    "train-00000-of-00004.txt",
+    ".hidden",
+]
+
+
+def fill(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).write_text("x")
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+class TestClear:
+    def test_makes_it(self, tmp_path):
+        clear(tmp_path / "a/b", Existing.REFUSE)
+        assert names(tmp_path / "a/b") == []
+
+    @pytest.mark.parametrize("existing", list(Existing))
+    def test_foreign_files_stay(self, tmp_path, existing):
+        fill(tmp_path, *FOREIGN)
+        (tmp_path / "folder").mkdir()
+        clear(tmp_path, existing)
+        assert names(tmp_path) == sorted([*FOREIGN, "folder"])
+
+    @pytest.mark.parametrize("name", OURS)
+    def test_refuses(self, tmp_path, name):
+        fill(tmp_path, name)
+        what = "holds a data set already" if name == "dataset.json" else "holds an unfinished data set already"
+        with pytest.raises(OutputError, match=what) as caught:
+            clear(tmp_path, Existing.REFUSE)
+        assert "--overwrite" in str(caught.value)
+        assert names(tmp_path) == [name]
+
+    def test_removes_ours_only(self, tmp_path):
+        fill(tmp_path, *OURS, *FOREIGN)
+        clear(tmp_path, Existing.OVERWRITE)
+        assert names(tmp_path) == sorted(FOREIGN)
+
+    def test_links_are_not_followed(self, tmp_path):
+        fill(tmp_path, "precious")
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out/dataset.json").symlink_to(tmp_path / "precious")
+        clear(tmp_path / "out", Existing.OVERWRITE)
+        assert (tmp_path / "precious").read_text() == "x"
+        assert names(tmp_path / "out") == []
+
+    @pytest.mark.parametrize("existing", list(Existing))
+    def test_a_file_in_its_place(self, tmp_path, existing):
+        fill(tmp_path, "out")
+        with pytest.raises(OutputError, match="cannot be used as output directory"):
+            clear(tmp_path / "out", existing)
+        assert (tmp_path / "out").read_text() == "x"
+
+    def test_a_folder_of_our_name(self, tmp_path):
+        (tmp_path / "dataset.json").mkdir()
+        with pytest.raises(OutputError, match="cannot be used as output directory"):
+            clear(tmp_path, Existing.OVERWRITE)
+
+    def test_a_word_for_refuse(self, tmp_path):
+        """From Python one writes `existing="refuse"`; nothing may be lost by that."""
+        fill(tmp_path, "dataset.json")
+        with pytest.raises(OutputError):
+            clear(tmp_path, "refuse")
+        assert names(tmp_path) == ["dataset.json"]
+
+
+class TestConvert:
+    def test_refuses_and_overwrites(self, tmp_path):
+        path = script(tmp_path, [{"key": f"{n}.png"} for n in range(4)], output={"shard_size": "1 images"})
+        convert(path)
+        fill(tmp_path / "out", *FOREIGN)
+        before = names(tmp_path / "out")
+        with pytest.raises(OutputError):
+            convert(path)
+        assert names(tmp_path / "out") == before
+        convert(script(tmp_path, [{"key": "0.png"}]), existing=Existing.OVERWRITE)
+        left = [
+            "config.yaml",
+            "dataset.json",
+            "issues.jsonl",
+            "train-00000-of-00001.json",
+            "train-00000-of-00001.tfrecord",
+        ]
+        assert names(tmp_path / "out") == sorted([*left, *FOREIGN])
+
+    def test_beside_foreign_files(self, tmp_path):
+        (tmp_path / "out").mkdir()
+        fill(tmp_path / "out", *FOREIGN)
+        convert(script(tmp_path, [{"key": "0.png"}]))
+        assert set(FOREIGN) < set(names(tmp_path / "out"))
+
+    def test_no_partial_file_is_left(self, tmp_path):
+        convert(script(tmp_path, [{"key": "0.png"}]))
+        assert not list((tmp_path / "out").glob("*.partial"))
+
+    @pytest.mark.parametrize(
+        "name",
+        ["train-00000-of-00001.tfrecord", "train-00000-of-00001.json", "issues.jsonl", "config.yaml", "dataset.json"],
+    )
+    def test_a_file_that_cannot_be_written(self, tmp_path, monkeypatch, name):
+        """A folder stands where its partial file would be."""
+        path = script(tmp_path, [{"key": "0.png"}])
+
+        def clear_and_block(folder: Path, existing: Existing) -> None:
+            clear(folder, existing)
+            (folder / f"{name}.partial/in the way").mkdir(parents=True)
+
+        monkeypatch.setattr("maskflow_convert.pipeline.clear", clear_and_block)
+        with pytest.raises(OutputError, match=name):
+            convert(path)
+        assert not (tmp_path / "out" / name).exists()
+        assert not (tmp_path / "out/dataset.json").exists()
+
+
+class TestReplaceText:
+    def test_replaces(self, tmp_path):
+        (tmp_path / "a.json").write_text("old")
+        replace_text(tmp_path / "a.json", "né")
+        assert (tmp_path / "a.json").read_bytes() == "né".encode()
+        assert names(tmp_path) == ["a.json"]
+
+    def test_keeps_the_old_one_on_failure(self, tmp_path):
+        (tmp_path / "a.json").write_text("old")
+        (tmp_path / "a.json.partial").mkdir()
+        with pytest.raises(OutputError, match=r"a\.json: cannot be written"):
+            replace_text(tmp_path / "a.json", "new")
+        assert (tmp_path / "a.json").read_text() == "old"
+
+    def test_no_folder(self, tmp_path):
+        with pytest.raises(OutputError):
+            replace_text(tmp_path / "gone/a.json", "new")
+
+    def test_a_name_that_is_not_utf8(self, tmp_path):
+        """File names come as surrogates, and go back to the bytes that they were."""
+        replace_text(tmp_path / "a.json", os.fsdecode(b"\xff.png"))
+        assert (tmp_path / "a.json").read_bytes() == b"\xff.png"
+
+
+class TestIssueList:
+    def test_lines(self, tmp_path):
+        listed = [Issue("mask-empty", "é\n", Severity.ERROR), Issue("mask-empty", "b", Severity.WARNING, line=3)]
+        with IssueList(tmp_path / "issues.jsonl") as issues:
+            issues.write(listed[:1])
+            assert names(tmp_path) == ["issues.jsonl.partial"]
+            issues.write(listed[1:])
+        assert names(tmp_path) == ["issues.jsonl"]
+        lines = (tmp_path / "issues.jsonl").read_text(encoding="utf-8").split("\n")
+        assert [json.loads(line)["message"] for line in lines[:-1]] == ["é\n", "b"]
+        assert lines[-1] == ""
+
+    def test_nothing_is_left_of_a_failure(self, tmp_path):
+        with pytest.raises(ZeroDivisionError), IssueList(tmp_path / "issues.jsonl") as issues:
+            issues.write([Issue("mask-empty", "a")])
+            raise ZeroDivisionError
+        assert names(tmp_path) == []
+
+    def test_no_folder(self, tmp_path):
+        with pytest.raises(OutputError, match="cannot be written"), IssueList(tmp_path / "gone/issues.jsonl"):
+            pass
