@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from maskflow_convert.config import Config, load_config
 from maskflow_convert.errors import ConfigError
 from maskflow_convert.examine import Examiner, Size
-from maskflow_convert.image import ImageSettings, load_pixels
+from maskflow_convert.image import ImageSettings, load_pixels, read_header
 from maskflow_convert.issues import Issue
 from maskflow_convert.manifest import FILE_NAME
 from maskflow_convert.prepare import prepare
 from maskflow_convert.record import Layout
-from maskflow_convert.records import PathOrName, Records
+from maskflow_convert.records import PathOrName, Records, read_file
 from maskflow_convert.runs import to_masks
 from maskflow_convert.sample import Image
 from maskflow_convert.tfrecord import Compression, compression_of
@@ -81,6 +81,7 @@ def build_dataset(
     *,
     split: str | None = None,
     layout: Layout | str | None = None,
+    channels: int | None = None,
     shuffle: int | None = None,
     seed: int | None = None,
     repeat: int = 1,
@@ -92,6 +93,7 @@ def build_dataset(
         records: an output directory, a `.tfrecord` file, or several.
         split: of an output directory, only this split.
         layout: for files that no `dataset.json` lies beside; it is never guessed.
+        channels: 1 or 3 to convert the images to that; None leaves them as they are stored.
         shuffle: size of the buffer that records are drawn from at random; None keeps their order.
         seed: of the shuffling.
         repeat: number of epochs, -1 for ever.
@@ -99,17 +101,18 @@ def build_dataset(
             and so are `class_ids`: 0 is background, and a padded object has no pixel.
 
     Raises:
-        ConfigError: the layout is not known, or the split does not exist.
+        ConfigError: the layout is not known, the split does not exist, or the images do not make a batch.
         SourceError: the directory holds no data set, or there is no such file.
     """
-    found = Records.find(records, split=split)
-    stored = _Stored.of(found, layout)
-    gzip = bool(found.paths) and compression_of(found.paths[0]) is Compression.GZIP
-    dataset = tf.data.TFRecordDataset([str(path) for path in found.paths], compression_type="GZIP" if gzip else "")
+    stored = _Stored.of(Records.find(records, split=split), layout)
+    if batch_size is not None and channels is None and stored.channels == 0:
+        raise ConfigError("the images have 1 or 3 channels, and a batch has one number of them: say channels=1 or 3")
+    names = [str(path) for path in stored.paths]
+    dataset = tf.data.TFRecordDataset(names, "GZIP" if stored.compression is Compression.GZIP else "")
     if shuffle is not None:
         dataset = dataset.shuffle(shuffle, seed=seed)
     dataset = dataset.repeat(repeat).map(
-        partial(decode_example, layout=stored.layout, channels=stored.channels, depth=stored.depth),
+        partial(decode_example, layout=stored.layout, channels=channels or stored.channels, depth=stored.depth),
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     )
@@ -169,25 +172,34 @@ def dataset_from_config(config: Config | PathOrName, *, split: str | None = None
 class _Stored:
     """How the records of a data set are stored; `channels` 0 takes what each PNG has."""
 
+    paths: tuple[Path, ...]
     layout: Layout
+    compression: Compression
     channels: int
     depth: int
 
     @classmethod
     def of(cls, records: Records, layout: Layout | str | None) -> _Stored:
-        """As the manifest says, or the caller where there is none."""
+        """As the manifest says; where there is none, the caller says the layout, and the first record its depth."""
         manifest = records.manifest
-        if manifest is None:
-            if layout is None:
-                raise ConfigError(
-                    f"{records.paths[0]}: no {FILE_NAME} lies beside it that names its layout; "
-                    "say layout='documented' or layout='rows_first'"
-                )
-            return cls(Layout(layout), channels=0, depth=8)
-        if layout is not None and Layout(layout) is not manifest.layout:
-            raise ConfigError(f"{records.paths[0]}: was written in the layout {manifest.layout}, not {layout}")
-        channels = 0 if manifest.channels == "source" else manifest.channels
-        return cls(manifest.layout, channels, manifest.depth)
+        if layout is not None and layout not in list(Layout):
+            raise ConfigError(f"there is no layout {layout!r}; there are {' and '.join(Layout)}")
+        if manifest is not None:
+            if layout not in (None, manifest.layout):
+                raise ConfigError(f"{records.paths[0]}: was written in the layout {manifest.layout}, not {layout}")
+            channels = 0 if manifest.channels == "source" else manifest.channels
+            return cls(records.paths, manifest.layout, manifest.compression, channels, manifest.depth)
+        if layout is None:
+            raise ConfigError(
+                f"{records.paths[0]}: no {FILE_NAME} lies beside it that names its layout; "
+                f"say layout={' or layout='.join(map(repr, map(str, Layout)))}"
+            )
+        compressions = {compression_of(path) for path in records.paths}
+        if len(compressions) > 1:
+            raise ConfigError("some of the files named are compressed and some are not; read them one by one")
+        first = next(read_file(records.paths[0]), None)
+        header = read_header(first.png) if first else None
+        return cls(records.paths, Layout(layout), compressions.pop(), channels=0, depth=header.depth if header else 8)
 
 
 def _open(settings: ImageSettings, image: Image) -> tuple[NDArray[Any], Size, Sequence[Issue]]:

@@ -45,7 +45,7 @@ def make_plan(config: Config, indexes: Sequence[Index[Any]]) -> list[Shard]:
     """Draw the splits, order the images, cut the shards.
 
     Raises:
-        ConfigError: two images would have the same id.
+        ConfigError: two images would have the same id, or one has an id beyond 64 bits.
         PluginError: an adapter gives two images the same key.
     """
     by_split: dict[str, list[Item]] = {name: [] for name in (config.splits.shares if config.splits else ())}
@@ -90,6 +90,11 @@ def _items(config: Config, indexes: Sequence[Index[Any]]) -> Iterator[Item]:
                 raise ConfigError(
                     f"{other_key} of sources[{other}] and {entry.key} of sources[{source}] would both have the image "
                     f"id {image_id}; set `image.ids: sequential`"
+                )
+            if not -(2**63) <= image_id < 2**63:
+                raise ConfigError(
+                    f"{entry.key} of sources[{source}] has the image id {image_id}, which is beyond 64 bits; "
+                    "set `image.ids: sequential`"
                 )
             taken[image_id] = source, entry.key
             yield Item(source, entry, image_id, _split_of(config, source, entry))

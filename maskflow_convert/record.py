@@ -37,6 +37,7 @@ MAX_BYTES = 2**31 - 1
 
 _INT, _BYTES = 3, 1  # field numbers of int64_list and bytes_list in tf.train.Feature
 _LENGTH_DELIMITED = 2
+_VARINT = 10  # bytes of the longest number
 _FRAME = 1024  # more than all keys, lengths and single numbers of an Example take together
 
 
@@ -106,7 +107,7 @@ def encode(
         width, height = image.width, image.height
     features = (
         _int_feature("image/id", varint(image_id)),
-        _bytes_feature("image/basename", basename.encode("utf-8", "surrogateescape")),
+        _bytes_feature("image/basename", basename.encode("utf-8", "backslashreplace")),
         _int_feature("image/width", varint(width)),
         _int_feature("image/height", varint(height)),
         _int_feature("image/channel", varint(image.channels)),
@@ -120,7 +121,7 @@ def encode(
 
 def estimate_size(png_bytes: int, masks: Sequence[Runs]) -> int:
     """Bytes that a record takes at the most."""
-    return _FRAME + png_bytes + sum(mask.area * _index_bytes(n, mask) for n, mask in enumerate(masks))
+    return _FRAME + png_bytes + sum(_VARINT + mask.area * _index_bytes(n, mask) for n, mask in enumerate(masks))
 
 
 def _index_bytes(n: int, mask: Runs) -> int:
@@ -195,7 +196,7 @@ def decode(data: bytes) -> Record:
         raise DataError("record-malformed", "image/masks_indices does not hold a multiple of three numbers")
     return Record(
         id=_single(numbers, "image/id"),
-        basename=texts["image/basename"].decode("utf-8", "surrogateescape"),
+        basename=_text("image/basename", texts["image/basename"]),
         width=_single(numbers, "image/width"),
         height=_single(numbers, "image/height"),
         channels=_single(numbers, "image/channel"),
@@ -221,21 +222,24 @@ _KINDS = {
 
 def _features(data: bytes) -> Iterator[tuple[str, tuple[int, list[bytes]]]]:
     """`(key, (kind, values))` of each feature: the kind is a field number, the values are the fields of its list."""
-    for _, features in _fields(data):
-        for _, entry in _fields(features):
-            parts = dict(_fields(entry))
-            kind, values = next(_fields(parts.get(2, b"")), (_INT, b""))
-            yield parts[1].decode(), (kind, [value for _, value in _fields(values)])
+    for _, features in _fields(data, highest=1):
+        for _, entry in _fields(features, highest=1):
+            parts = dict(_fields(entry, highest=2))
+            kinds = dict(_fields(parts.get(2, b""), highest=3)) or {_INT: b""}
+            if len(kinds) > 1:
+                raise ValueError("a feature is of two kinds")
+            [(kind, values)] = kinds.items()
+            yield parts.get(1, b"").decode(), (kind, [value for _, value in _fields(values, highest=1)])
 
 
-def _fields(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Number and content of each length-delimited field of a message; no Example of ours has fields of other kinds."""
+def _fields(data: bytes, *, highest: int) -> Iterator[tuple[int, bytes]]:
+    """Number, from 1 to `highest`, and content of each field of a message; those of an Example are length-delimited."""
     at = 0
     while at < len(data):
         tag, at = _read_varint(data, at)
         length, at = _read_varint(data, at)
-        if tag & 7 != _LENGTH_DELIMITED or at + length > len(data):
-            raise ValueError(f"field {tag >> 3} is cut off or of another kind")
+        if tag & 7 != _LENGTH_DELIMITED or not 1 <= tag >> 3 <= highest or at + length > len(data):
+            raise ValueError(f"field {tag >> 3} is unknown, cut off, or of another kind")
         yield tag >> 3, data[at : at + length]
         at += length
 
@@ -267,6 +271,13 @@ def _single(numbers: Mapping[str, NDArray[np.int64]], key: str) -> int:
     if len(numbers[key]) != 1:
         raise DataError("record-malformed", f"{key} holds {len(numbers[key])} numbers instead of one")
     return int(numbers[key][0])
+
+
+def _text(key: str, value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        raise DataError("record-malformed", f"{key} is not UTF-8: {error}") from error
 
 
 def _single_bytes(key: str, kind: int, values: Sequence[bytes]) -> bytes:

@@ -6,7 +6,7 @@ that a mask goes from the one to the other without ever being dense.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -100,7 +100,7 @@ def from_dense(mask: NDArray[np.bool_]) -> Runs:
     return from_positions(np.flatnonzero(mask.T), width=width, height=height)
 
 
-def from_counts(counts: Iterable[int], *, width: int, height: int) -> Runs:
+def from_counts(counts: Sequence[int] | NDArray[np.int64], *, width: int, height: int) -> Runs:
     """Runs from COCO's uncompressed run lengths. Runs of length 0 are allowed.
 
     Raises:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 
 class Model(BaseModel):
@@ -70,11 +70,11 @@ class Bitmap(Model):
 
 
 class Region(Model):
-    """The pixels of a label image that hold `value`: the index in a palette image, the number in a 16-bit one."""
+    """The pixels of a label image that hold `value`, a palette index or a number; 0 is background."""
 
     kind: Literal["region"] = "region"
     source: Path | bytes
-    value: NonNegativeInt
+    value: PositiveInt
 
 
 Shape = Annotated[Box | Polygons | Rle | Bitmap | Region, Field(discriminator="kind")]

@@ -11,6 +11,7 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +25,10 @@ from maskflow_convert.errors import OutputError, SourceError
 _HEADER = struct.Struct("<QI")
 _FOOTER = struct.Struct("<I")
 _BUFFER = 1 << 20
+_LONGEST = 2**31 - 1  # bytes of a message that protobuf parses
 _GZIP_CONTAINER = 16 + zlib.MAX_WBITS
+_ISAL_ERROR = cast(type[Exception], isal_zlib.error)  # no subclass of zlib.error; the stubs call it an instance
+_UNREADABLE = (OSError, EOFError, zlib.error, _ISAL_ERROR)
 
 
 class Compression(StrEnum):
@@ -80,19 +84,24 @@ class ShardWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is not None:
-            self._file.close()
-            self._partial.unlink(missing_ok=True)
-            return
-        if self._deflate is not None:
-            self._store(self._deflate.flush())
         try:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
-            self._partial.replace(self.path)
+            if kind is None:
+                self._finish()
         except OSError as failure:
             raise self._failed(failure) from failure
+        finally:
+            with suppress(OSError):  # what a full disk refused is refused again when the file is closed
+                self._file.close()
+            with suppress(OSError):
+                self._partial.unlink(missing_ok=True)
+
+    def _finish(self) -> None:
+        if self._deflate is not None:
+            self._store(self._deflate.flush())
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self._partial.replace(self.path)
 
     def _put(self, data: bytes) -> None:
         self._store(data if self._deflate is None else self._deflate.compress(data))
@@ -121,7 +130,7 @@ def read_records(path: Path) -> Iterator[bytes]:
             while header := file.read(_HEADER.size):
                 yield _read_record(file, header)
                 number += 1
-    except (OSError, EOFError, zlib.error) as error:
+    except _UNREADABLE as error:
         raise SourceError(f"record {number} cannot be read: {error}", path) from error
     except _DamageError as damage:
         raise SourceError(f"record {number} {damage}; this is no TFRecord file, or it is damaged", path) from damage
@@ -155,9 +164,11 @@ def _read_record(file: BinaryIO, header: bytes) -> bytes:
     length, crc = _HEADER.unpack(header)
     if masked_crc(header[:8]) != crc:
         raise _DamageError("has a length that does not match its checksum")
+    if length > _LONGEST:
+        raise _DamageError(f"claims to be of {length:,} bytes, more than a record may have")
     data = file.read(length)
     footer = file.read(_FOOTER.size)
-    if len(data) < length or len(footer) < _FOOTER.size:
+    if len(footer) < _FOOTER.size:
         raise _DamageError("is cut off")
     if masked_crc(data) != _FOOTER.unpack(footer)[0]:
         raise _DamageError("does not match its checksum")

@@ -38,6 +38,7 @@ ISSUES = {
         ["polygon-too-few-points", "other.png", "8", None],
         ["polygon-part-dropped", "third.png", "11", None],
         ["polygon-outside-image", "third.png", "12", None],
+        ["polygon-part-dropped", "third.png", "12", None],
         ["mask-empty", "third.png", "13", None],
     ],
     "run-lengths.json": [
@@ -407,10 +408,16 @@ def test_the_faults_are_the_same_from_several_processes(tmp_path, converted):
     assert read_back(tmp_path / "out").keys() == read_back(alone).keys()
 
 
-def test_a_warning_can_be_made_an_error_and_then_costs_the_object(tmp_path):
-    assert (
-        main(arguments("polygons.json", tmp_path / "out", "skip-object", "issues={polygon-outside-image: error}")) == 0
-    )
-    assert len(read_back(tmp_path / "out")["third.png"][1]) == 1
-    [issue] = [issue for issue in issues_of(tmp_path / "out") if issue["code"] == "polygon-outside-image"]
-    assert (issue["severity"], issue["object"], issue["loss"]) == ("error", "12", "object")
+def test_a_warning_can_be_made_an_error_and_then_costs_the_object_once(tmp_path):
+    made = "issues={polygon-outside-image: error, polygon-part-dropped: error}"
+    assert main(arguments("polygons.json", tmp_path / "out", "skip-object", made)) == 0
+    assert len(read_back(tmp_path / "out")["third.png"][1]) == 0
+    polygon_issues = [issue for issue in issues_of(tmp_path / "out") if issue["record"] == "third.png"]
+    assert [[issue["code"], issue["object"], issue["severity"], issue["loss"]] for issue in polygon_issues] == [
+        ["polygon-part-dropped", "11", "error", "object"],
+        ["polygon-outside-image", "12", "error", "object"],
+        ["polygon-part-dropped", "12", "error", None],
+        ["mask-empty", "13", "warning", "object"],
+    ]
+    manifest = json.loads((tmp_path / "out" / "dataset.json").read_text(encoding="utf-8"))
+    assert manifest["splits"]["train"]["objects_found"] == 13

@@ -118,7 +118,9 @@ BESIDE = [
     ),
     *of_datumaro(),
 ]
-OURS = DataSet("configs/shapes-coco/instances.json", "configs/shapes-coco/images", (12, 41), {"object-crowd": 1}, REPOSITORY)
+OURS = DataSet(
+    "configs/shapes-coco/instances.json", "configs/shapes-coco/images", (12, 41), {"object-crowd": 1}, REPOSITORY
+)
 SETS = [OURS, *(each for each in BESIDE if SHARED.is_dir())]
 WITH_IMAGES = [each for each in SETS if each.images]
 

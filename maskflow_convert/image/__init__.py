@@ -3,7 +3,7 @@
 `read` decodes what others wrote, `png` encodes what a record holds.
 """
 
-from maskflow_convert.image.png import encode_png
+from maskflow_convert.image.png import encode_png, read_header
 from maskflow_convert.image.read import (
     MAX_PIXELS,
     Exif,
@@ -23,6 +23,7 @@ __all__ = [
     "encode_png",
     "load_pixels",
     "load_png",
+    "read_header",
     "read_labels",
     "read_size",
 ]

@@ -98,7 +98,7 @@ class TestConvert:
         code, out, err = run("convert", yaml, "--dry-run", "--output", "o")
         assert (code, err) == (0, "")
         assert "Nothing was written; sizes are estimates." in out
-        assert os.listdir() == ["c.yaml"]
+        assert [path.name for path in Path().iterdir()] == ["c.yaml"]
 
     def test_dry_run_tells_the_same(self, run, yaml):
         tables = [run("convert", yaml, "--output", "o", *more)[1] for more in (["--dry-run"], [])]

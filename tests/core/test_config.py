@@ -513,8 +513,10 @@ class TestResolved:
 
 
 WORDS = st.sampled_from(
-    ["adapter", "shapes", "coco", "count", "annotations", "split", "names", "train", "seed", "keep", "skip", "shares"]
-    + [SCRIPTED, "mask-empty", "5 images", "on", "..", "", "a\0b", "~", "é", "./x.py:A", ":", "\0.py:A"]
+    [
+        *("adapter", "shapes", "coco", "count", "annotations", "split", "names", "train", "seed", "keep", "shares"),
+        *("mask-empty", "5 images", "on", "..", "~", "", "a\0b", "é", "./x.py:A", ":", "\0.py:A", SCRIPTED),
+    ]
 )
 SCALARS = st.one_of(WORDS, st.integers(), st.floats(), st.booleans(), st.none(), st.text(max_size=5))
 TREES = st.recursive(

@@ -32,6 +32,7 @@ SQUARE = (0, 0, 9, 0, 9, 9, 0, 9)
 def pixels(shape: Shape, width: int, height: int) -> Mask:
     runs = Rasteriser(width, height).runs(shape)
     assert (runs.width, runs.height) == (width, height)
+    assert (np.diff(runs.positions()) > 0).all()
     return runs.to_dense()
 
 
@@ -131,7 +132,8 @@ def test_what_leaves_the_image_is_cut(rasteriser: str) -> None:
         pytest.param([(0, 0, 1e8, 0, 9, 9)], "polygon-too-far", id="1e8"),
         pytest.param([(0, 0, 9, -1e8, 9, 9)], "polygon-too-far", id="-1e8"),
         pytest.param([(0, 0, 9, 0, 9, 1e300)], "polygon-too-far", id="1e300"),
-        pytest.param([(0, 0, 1e6 + 1, 0, 9, 9)], "polygon-too-far", id="just beyond 1e6"),
+        pytest.param([(1e6 + 1, 0, 1e6 - 9, 0, 1e6, 9)], "polygon-too-far", id="just beyond 1e6"),
+        pytest.param([(0, -1e6 - 1, 9, -1e6 + 9, 0, -1e6)], "polygon-too-far", id="just beyond -1e6"),
         pytest.param([SQUARE, (0, 0, 9, 0, 9, 1e8)], "polygon-too-far", id="1e8 in a later part"),
         pytest.param([(-1e6, 0, 1e6, 1) * 1000], "polygon-too-far", id="zig-zag in x"),
         pytest.param([(0, 1e6, 1, -1e6) * 1000], "polygon-too-far", id="zig-zag in y"),

@@ -200,6 +200,7 @@ def check_columns(mask: Mask) -> None:
         (column, row + step) for column, row, count in zip(x, y, length, strict=True) for step in range(count.item())
     ]
     assert pixels == [(column, row) for column, row in np.argwhere(mask.T).tolist()]
+    assert (length > 0).all()
     assert (y + length <= mask.shape[0]).all()
 
 
