@@ -103,3 +103,10 @@ class Adapter(ABC, Generic[OptionsT, RecordT]):
         Raises:
             RecordError: the record is broken; the message says how, `path` and `line` where.
         """
+
+    def where(self, record: RecordT, name: str) -> tuple[Path, int] | None:
+        """The file and the line, counted from 1, that describe the instance of that id; None if nobody can say.
+
+        Called for an object with an issue only, so it may take its time.
+        """
+        return None

@@ -131,7 +131,9 @@ class ShapeError(DataError):
 
 
 def place(path: Path | str | None, line: int | None) -> str:
-    """`file:line: ` as compilers print it, as much of it as is known."""
+    """`file:line: ` as compilers print it, as much of it as is known; from the working directory where it lies below."""
     if path is None:
         return ""
+    if Path(path).is_relative_to(Path.cwd()):
+        path = Path(path).relative_to(Path.cwd())
     return f"{path}: " if line is None else f"{path}:{line}: "

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from maskflow_convert.checks import check_instance
 from maskflow_convert.classes import ClassMap
 from maskflow_convert.config import Config, OnError
-from maskflow_convert.errors import DataError, RecordError, ShapeError
+from maskflow_convert.errors import DataError, IssueError, RecordError, ShapeError
 from maskflow_convert.geometry import Rasteriser
 from maskflow_convert.issues import Issue, Loss, Severity, Tally
 from maskflow_convert.plan import Item
@@ -64,6 +64,12 @@ class Examiner:
             IssueError: an issue of severity error, and the run stops on errors.
         """
         try:
+            return self._examine(item, open_image)
+        except IssueError as error:
+            raise IssueError(self._placed(item, error.issue)) from error
+
+    def _examine(self, item: Item, open_image: OpenImage[PictureT]) -> Examined[PictureT] | None:
+        try:
             sample = self._read(item)
         except DataError as error:
             self._note(item, self._policy.fault(_issue(error), Loss.IMAGE))
@@ -109,6 +115,7 @@ class Examiner:
             IssueError: as in `examine`.
         """
         objects = [instance.id for instance in examined.instances]
+        reason = self._placed(examined.item, reason)
         self._lose_image(examined.item, objects, self._policy.fault(reason, Loss.IMAGE))
 
     def _read(self, item: Item) -> Sample:
@@ -178,7 +185,18 @@ class Examiner:
         """Enter an issue in the books; one to be ignored only if something was lost by it."""
         self.tally.lose(issue)
         if issue.loss or issue.severity is not Severity.IGNORE:
-            self.issues.append(issue.within(source=self.config.source_name(item.source), record=item.entry.key))
+            self.issues.append(self._placed(item, issue))
+
+    def _placed(self, item: Item, issue: Issue) -> Issue:
+        """The issue with its place in the data set, and in the source's file if it is an object's own."""
+        issue = issue.within(source=self.config.source_name(item.source), record=item.entry.key)
+        if issue.object is None or issue.path is not None or issue.code == "object-lost-with-image":
+            return issue
+        try:
+            where = self.adapters[item.source].where(item.entry.record, issue.object)
+        except Exception:  # an adapter is somebody else's code; an issue without a line is better than none
+            return issue
+        return issue if where is None else replace(issue, path=str(where[0]), line=where[1])
 
 
 def _issue(error: DataError) -> Issue:

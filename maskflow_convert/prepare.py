@@ -54,7 +54,7 @@ def prepare(config: Config) -> DataSet:
     indexes = [_index(adapter, config.source_name(number)) for number, adapter in enumerate(adapters)]
     policy = Policy.of(config)
     issues = [
-        policy.judge(issue).within(source=config.source_name(number))
+        policy.judge(issue.within(source=config.source_name(number)))
         for number, index in enumerate(indexes)
         for issue in index.issues
     ]

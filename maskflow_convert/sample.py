@@ -52,7 +52,13 @@ class Image(Model):
         """
         if self.path is None:
             return self.data or b""
-        if self.root is not None and not self.path.resolve().is_relative_to(_resolved(self.root)):
+        if self.root is None:
+            return self.path
+        try:
+            target = self.path.resolve()
+        except (OSError, RuntimeError, ValueError) as error:  # a circle of links, a NUL in the name
+            raise ImageError("image-unreadable", f"the path leads nowhere: {error}", self.path) from error
+        if not target.is_relative_to(_resolved(self.root)):
             raise ImageError("image-outside-folder", f"the path leads out of {self.root}", self.path)
         return self.path
 

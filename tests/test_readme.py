@@ -24,10 +24,13 @@ def without_sizes(text: str) -> list[str]:
     return [re.sub(r" +[\d.]+ KB$", "", line).rstrip() for line in text.splitlines()]
 
 
-def test_the_first_command_prints_the_table_that_the_readme_shows(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_the_first_command_prints_the_table_that_the_readme_shows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(ROOT)
     command = blocks("sh")[0].strip().rpartition("&& ")[2]
     assert command == "maskflow-convert convert configs/coco.yaml"
-    assert main(["convert", str(ROOT / "configs/coco.yaml"), "--output", str(tmp_path)]) == 0
+    assert main(["convert", "configs/coco.yaml", "--output", str(tmp_path)]) == 0
     shown = without_sizes(blocks("")[0])
     assert len(shown) == 8
     assert without_sizes(capsys.readouterr().out)[:8] == shown

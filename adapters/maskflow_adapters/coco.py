@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import msgspec
 from pydantic import Field
 
 from maskflow_adapters import json_text
-from maskflow_adapters.coco_index import CocoRecord, Id, index_file, issue_at
+from maskflow_adapters.coco_index import CocoRecord, Id, annotation_name, index_file
 from maskflow_convert import Adapter, AdapterOptions, Image, Index, InputPath, Instance, Issue, Loss, Sample
 from maskflow_convert.errors import RecordError, ShapeError
 from maskflow_convert.shape import Box, Polygons, Rle, Shape
@@ -40,15 +41,26 @@ class CocoAdapter(Adapter[CocoOptions, CocoRecord]):
             try:
                 instances.append(_instance(text, record.categories))
             except ShapeError as error:
-                issues.append(issue_at(error.code, self.options.annotations, offset, text, error.message, Loss.OBJECT))
+                path = self.options.annotations
+                line = json_text.line_of(path, offset)
+                name = annotation_name(text)
+                issues.append(
+                    Issue(error.code, error.message, object=name, path=str(path), line=line, loss=Loss.OBJECT)
+                )
         folder = self.options.annotations.parent if self.options.images is None else self.options.images
-        path = folder / record.file_name.replace("\\", "/")
         return Sample(
             key=record.file_name,
-            image=Image(path=path, root=folder, width=record.width, height=record.height),
+            image=Image(path=folder / record.file_name, root=folder, width=record.width, height=record.height),
             instances=tuple(instances),
             issues=tuple(issues),
         )
+
+    def where(self, record: CocoRecord, name: str) -> tuple[Path, int] | None:
+        """The line of the annotation with that id."""
+        for offset, text in self._annotations(record):
+            if annotation_name(text) == name:
+                return self.options.annotations, json_text.line_of(self.options.annotations, offset)
+        return None
 
     def _annotations(self, record: CocoRecord) -> Iterator[tuple[int, bytes]]:
         """`(offset, text)` of each annotation."""

@@ -11,7 +11,7 @@ import re
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import overload
 
 import msgspec
@@ -56,14 +56,13 @@ def index_file(path: Path) -> Index[CocoRecord]:
     return Index(_Entries(images, annotations, categories), labels, indexing.issues)
 
 
-def issue_at(code: str, path: Path, offset: int, text: Piece, message: str, loss: Loss | None) -> Issue:
-    """An issue with a piece of the file: at the line where it begins, named by its id if that can be read."""
+def annotation_name(text: Piece) -> str | None:
+    """The id of an annotation, as messages say it; None if it has none that can be read."""
     try:
-        name = _NAMED.decode(text).id
+        name = json_text.decode(bytes(text), _NAMED).id
     except json_text.UNPARSABLE:
-        name = None
-    line = json_text.line_of(path, offset)
-    return Issue(code, message, object=None if name is None else str(name), path=str(path), line=line, loss=loss)
+        return None
+    return None if name is None else str(name)
 
 
 class _Lists(msgspec.Struct):
@@ -87,7 +86,7 @@ class _Category(msgspec.Struct):
 class _Head(msgspec.Struct, gc=False):
     image_id: Id
     id: Id | None = None
-    area: float | None = None
+    area: object = None  # only an estimate of size hangs on it, so whatever stands there is no fault
 
 
 class _Named(msgspec.Struct):
@@ -114,21 +113,23 @@ def _split(path: Path) -> tuple[memoryview, _Lists]:
         with path.open("rb") as file:
             text = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     except (OSError, ValueError) as error:
-        raise SourceError(f"cannot be read: {error}", path) from error
+        raise SourceError(f"cannot be read: {getattr(error, 'strerror', None) or error}", path) from error
     begin = len(_BYTE_ORDER_MARK) if text[:3] == _BYTE_ORDER_MARK else 0
     try:
         return text, _LISTS.decode(text[begin:])
     except msgspec.ValidationError as error:
         raise SourceError(f"is no COCO annotation file: {error}", path) from error
-    except json_text.UNPARSABLE as error:
-        fault = error
-    quoted = memoryview(json_text.quote_non_finite(bytes(text)))
-    try:
-        return quoted, _LISTS.decode(quoted[begin:])
     except json_text.UNPARSABLE:
-        at = json_text.fault_offset(fault, len(text) - begin)
+        pass
+    zeroed = memoryview(json_text.zero_non_finite(bytes(text)))
+    try:
+        return zeroed, _LISTS.decode(zeroed[begin:])
+    except msgspec.ValidationError as error:
+        raise SourceError(f"is no COCO annotation file: {error}", path) from error
+    except json_text.UNPARSABLE as error:
+        at = json_text.fault_offset(error, len(text) - begin)
         line = None if at is None else json_text.line_of(path, begin + at)
-        raise SourceError(f"is no JSON: {fault}", path, line) from fault
+        raise SourceError(f"is no JSON: {error}", path, line) from error
 
 
 class _Indexing:
@@ -146,11 +147,11 @@ class _Indexing:
             try:
                 category = _CATEGORY.decode(piece)
             except json_text.UNPARSABLE as error:
-                self._list("category-broken", offset, piece, str(error))
+                self._list("category-broken", offset, str(error))
                 continue
             if names.setdefault(category.id, category.name) != category.name:
                 told = f"category {category.id} is {names[category.id]!r} and {category.name!r}"
-                self._list("category-id-duplicate", offset, piece, told)
+                self._list("category-id-duplicate", offset, told)
         return names
 
     def images(self, pieces: Sequence[msgspec.Raw]) -> tuple[list[_Image], dict[Id, int]]:
@@ -162,20 +163,21 @@ class _Indexing:
             try:
                 image = _IMAGE.decode(piece)
             except json_text.UNPARSABLE as error:
-                self._list("image-entry-broken", offset, piece, str(error), Loss.IMAGE)
+                self._list("image-entry-broken", offset, str(error), loss=Loss.IMAGE)
                 continue
+            name = _key(image.file_name)
             if image.id in numbers:
-                told = f"id {image.id} is taken by another image; {image.file_name} is dropped"
-                self._list("image-id-duplicate", offset, piece, told, Loss.IMAGE)
+                told = f"id {image.id} is taken by another image"
+                self._list("image-id-duplicate", offset, told, record=name, loss=Loss.IMAGE)
                 continue
             numbers[image.id] = _IMAGE_DROPPED
-            if fault := _fault_of_size(image):
-                self._list("image-entry-broken", offset, piece, fault, Loss.IMAGE)
-            elif image.file_name in names:
-                told = f"{image.file_name} is listed before, under another id"
-                self._list("image-key-duplicate", offset, piece, told, Loss.IMAGE)
+            if fault := _fault(image):
+                self._list("image-entry-broken", offset, fault, record=name, loss=Loss.IMAGE)
+            elif name in names:
+                told = f"{name} is listed before, under another id"
+                self._list("image-key-duplicate", offset, told, record=name, loss=Loss.IMAGE)
             else:
-                names.add(image.file_name)
+                names.add(name)
                 numbers[image.id] = len(images)
                 images.append(image)
         return images, numbers
@@ -194,7 +196,7 @@ class _Indexing:
                 images.append(_BROKEN)
             else:
                 images.append(numbers.get(head.image_id, _ORPHANED))
-            areas.append(head.area or 0)
+            areas.append(head.area if isinstance(head.area, float | int) else 0)
             ids.append(head.id)
         spans = _Spans.of(self._text, pieces)
         owners = np.asarray(images)
@@ -204,19 +206,37 @@ class _Indexing:
                 _ORPHANED: ("annotation-orphaned", "its image is not listed"),
                 _IMAGE_DROPPED: ("object-lost-with-image", "its image was dropped"),
             }[images[position]]
-            self._list(code, int(spans.offsets[position]), pieces[position], told, Loss.OBJECT)
+            name = annotation_name(pieces[position])
+            self._list(code, int(spans.offsets[position]), told, name=name, loss=Loss.OBJECT)
         for position in _repeated(ids):
             told = f"id {ids[position]} is taken by another annotation"
-            self._list("annotation-id-duplicate", int(spans.offsets[position]), pieces[position], told)
+            self._list("annotation-id-duplicate", int(spans.offsets[position]), told, name=str(ids[position]))
         return _Annotations(n_images, owners, spans, np.asarray(areas))
 
-    def _list(self, code: str, offset: int, piece: Piece, message: str, loss: Loss | None = None) -> None:
-        self.issues.append(issue_at(code, self._path, offset, piece, message, loss))
+    def _list(
+        self,
+        code: str,
+        offset: int,
+        message: str,
+        *,
+        record: str | None = None,
+        name: str | None = None,
+        loss: Loss | None = None,
+    ) -> None:
+        line = json_text.line_of(self._path, offset)
+        self.issues.append(Issue(code, message, record=record, object=name, path=str(self._path), line=line, loss=loss))
 
 
-def _fault_of_size(image: _Image) -> str | None:
+def _key(file_name: str) -> str:
+    """One spelling for each file: backslashes and a leading `./` are another way to write the same."""
+    return str(PurePosixPath(file_name.replace("\\", "/")))
+
+
+def _fault(image: _Image) -> str | None:
+    if isinstance(image.id, int) and not -(2**63) <= image.id < 2**63:
+        return f"id {image.id} does not fit into the 64 bits that a record has for it"
     for name, length in (("width", image.width), ("height", image.height)):
-        if length is not None and length < 1:
+        if length is not None and not 1 <= length < 2**31:
             return f"image {image.id} has the {name} {length}"
     return None
 
@@ -275,10 +295,11 @@ class _Entries(Sequence[Entry[CocoRecord]]):
         number = range(len(self))[at]
         image = self._images[number]
         spans = self._annotations.spans(number)
+        key = _key(image.file_name)
         pixels = (image.width or 0) * (image.height or 0)
         return Entry(
-            key=image.file_name,
-            record=CocoRecord(image.file_name, image.width, image.height, spans, self._categories),
+            key=key,
+            record=CocoRecord(key, image.width, image.height, spans, self._categories),
             id=image.id if isinstance(image.id, int) else None,
             pixels=pixels,
             positives=int(min(self._annotations.area(number), pixels * len(spans))),

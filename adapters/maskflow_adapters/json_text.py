@@ -14,7 +14,7 @@ import msgspec
 T = TypeVar("T")
 
 _BLOCK = 1 << 14
-_NON_FINITE = re.compile(rb"(?<=[\[,:\s])(NaN|-?Infinity)(?=[\s,\]}])")
+_NON_FINITE = re.compile(rb'"(?:[^"\\]|\\.)*+"?|(NaN|-?Infinity)', re.DOTALL)  # a string is passed over whole
 
 UNPARSABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 """What msgspec raises for text that is no JSON, of another structure than wanted, or nested too deep."""
@@ -54,9 +54,9 @@ def _lines(path: Path, size: int, modified: int) -> Lines:
     return Lines(path)
 
 
-def quote_non_finite(text: bytes) -> bytes:
-    """Put NaN and Infinity into quotes, over their own outer letters, so that every other byte stays where it was."""
-    return _NON_FINITE.sub(lambda match: b'"' + match[0][1:-1] + b'"', text)
+def zero_non_finite(text: bytes) -> bytes:
+    """Put zeros in the place of NaN and Infinity, as long as these, so that every other byte stays where it was."""
+    return _NON_FINITE.sub(lambda match: match[0] if match[1] is None else b"0." + b"0" * (len(match[0]) - 2), text)
 
 
 def decode(text: bytes, decoder: msgspec.json.Decoder[T]) -> T:
@@ -70,7 +70,7 @@ def decode(text: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     except msgspec.ValidationError:
         raise
     except msgspec.DecodeError as error:
-        if not _NON_FINITE.search(text):
+        if b"NaN" not in text and b"Infinity" not in text:
             raise
         try:
             return msgspec.convert(json.loads(text), decoder.type)

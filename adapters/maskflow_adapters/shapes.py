@@ -91,9 +91,7 @@ def paint(top: NDArray[np.intp], colours: Sequence[Colour], rng: np.random.Gener
     return (palette[top] + grain).astype(np.uint8)
 
 
-def visible_instances(
-    figures: Sequence[Figure], masks: Sequence[Mask], top: NDArray[np.intp]
-) -> Iterator[Instance]:
+def visible_instances(figures: Sequence[Figure], masks: Sequence[Mask], top: NDArray[np.intp]) -> Iterator[Instance]:
     """What can be seen of each figure, from back to front; one that is wholly hidden is no instance."""
     height, width = top.shape
     for number, (figure, mask) in enumerate(zip(figures, masks, strict=True)):

@@ -437,7 +437,7 @@ def _samples(source: _Source, settings: ImageSettings) -> tuple[Pixels, list[Iss
         return _from_bytes(source, settings), []
     if settings.depth == 16:
         return _from_wide_colour(source, settings), []
-    loss = Issue("image-depth-loss", f"of {source.bits} bits a sample, the upper 8 were kept")
+    loss = Issue("image-depth-loss", f"{source.bits} bits a sample; 8 bits hold the upper ones")
     return _from_bytes(source, settings), [loss]
 
 
@@ -455,7 +455,7 @@ def _from_wide_grey(values: NDArray[np.uint16], bits: int, settings: ImageSettin
     if settings.depth == 16:
         return _repeated(values, channels), []
     found = f"{values.min()} to {values.max()}"
-    message = f"of {bits} bits a sample, which run from {found}, the upper 8 of 16 were kept"
+    message = f"{bits} bits a sample, which run from {found}; 8 bits hold the upper half of 16"
     return _repeated((values >> 8).astype(np.uint8), channels), [Issue("image-depth-loss", message)]
 
 

@@ -215,7 +215,9 @@ class TestFailure:
             "--set",
             "output.shuffle=null",
         ]
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
         process = start("convert", yaml, "--output", "o", "--workers", workers, *sets, start_new_session=True)
+        signal.signal(signal.SIGINT, before)
         limit = time.monotonic() + 30
         while not list(Path("o").glob("*.tfrecord")) and time.monotonic() < limit:
             time.sleep(0.02)
