@@ -28,7 +28,7 @@ from typing import Annotated, ClassVar, Generic, TypeVar
 from pydantic import AfterValidator, ValidationInfo
 
 from maskflow_convert.issues import Issue
-from maskflow_convert.sample import Sample
+from maskflow_convert.sample import Instance, Sample
 from maskflow_convert.shape import Model
 
 
@@ -104,8 +104,8 @@ class Adapter(ABC, Generic[OptionsT, RecordT]):
             RecordError: the record is broken; the message says how, `path` and `line` where.
         """
 
-    def where(self, record: RecordT, name: str) -> tuple[Path, int] | None:
-        """The file and the line, counted from 1, that describe the instance of that id; None if nobody can say.
+    def where(self, instance: Instance) -> tuple[Path, int] | None:
+        """The file and the line, counted from 1, that describe an instance; None where there is no such place.
 
         Called for an object with an issue only, so it may take its time.
         """

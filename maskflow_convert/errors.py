@@ -19,6 +19,7 @@ Every constructor argument is kept in `args` and the text is made in `__str__`, 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -131,9 +132,9 @@ class ShapeError(DataError):
 
 
 def place(path: Path | str | None, line: int | None) -> str:
-    """`file:line: ` as compilers print it, as much of it as is known; from the working directory where it lies below."""
+    """`file:line: ` as compilers print it, as much as is known; from the working directory if it lies below that."""
     if path is None:
         return ""
-    if Path(path).is_relative_to(Path.cwd()):
+    with suppress(OSError, ValueError):  # the working directory is gone, or the path does not lie below it
         path = Path(path).relative_to(Path.cwd())
     return f"{path}: " if line is None else f"{path}:{line}: "

@@ -152,10 +152,12 @@ class Examiner:
                 if not mask.area and self.config.objects.empty != "keep":
                     raise ShapeError("mask-empty", f"{instance.label} has no pixel in {width} x {height}")
             except DataError as error:
-                yield self._policy.fault(_issue(error).within(name=instance.id), Loss.OBJECT)
+                yield self._policy.fault(self._of_object(examined.item, instance, _issue(error)), Loss.OBJECT)
                 continue
             doubts = check_instance(instance, width, height)
-            judged = [self._policy.doubt(doubt.within(name=instance.id), Loss.OBJECT) for doubt in doubts]
+            judged = [
+                self._policy.doubt(self._of_object(examined.item, instance, doubt), Loss.OBJECT) for doubt in doubts
+            ]
             yield from _one_loss(judged)
             if not any(issue.loss for issue in judged):
                 examined.instances.append(instance)
@@ -188,12 +190,13 @@ class Examiner:
             self.issues.append(self._placed(item, issue))
 
     def _placed(self, item: Item, issue: Issue) -> Issue:
-        """The issue with its place in the data set, and in the source's file if it is an object's own."""
-        issue = issue.within(source=self.config.source_name(item.source), record=item.entry.key)
-        if issue.object is None or issue.path is not None or issue.code == "object-lost-with-image":
-            return issue
+        return issue.within(source=self.config.source_name(item.source), record=item.entry.key)
+
+    def _of_object(self, item: Item, instance: Instance, issue: Issue) -> Issue:
+        """An issue with one object, and the line that describes the object."""
+        issue = issue.within(name=instance.id)
         try:
-            where = self.adapters[item.source].where(item.entry.record, issue.object)
+            where = self.adapters[item.source].where(instance)
         except Exception:  # an adapter is somebody else's code; an issue without a line is better than none
             return issue
         return issue if where is None else replace(issue, path=str(where[0]), line=where[1])

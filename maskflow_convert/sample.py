@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, JsonValue, PositiveInt, model_validator
+from pydantic import Field, JsonValue, NonNegativeInt, PositiveInt, model_validator
 
 from maskflow_convert.errors import ImageError
 from maskflow_convert.geometry import Rasteriser
@@ -71,14 +71,16 @@ def _resolved(folder: Path) -> Path:
 class Instance(Model):
     """One object: what it is, where it is.
 
-    `crowd` marks a region of many objects that were not told apart. `id` is how the source refers to the object, for
-    messages; `attributes` is what else the source says of it.
+    `crowd` marks a region of many objects that were not told apart. For messages, `id` is how the source refers to the
+    object, and `offset` where in the source's file it stands, in bytes, for `Adapter.where` to make a line of;
+    `attributes` is what else the source says of it.
     """
 
     label: str
     shape: Shape
     crowd: bool = False
     id: str | None = None
+    offset: NonNegativeInt | None = None
     attributes: Mapping[str, JsonValue] = Field(default_factory=dict)
 
 

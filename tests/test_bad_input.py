@@ -30,41 +30,41 @@ ISSUES = {
     "polygons.json": [
         ["object-shape-missing", "other.png", "9", 16],
         ["annotation-broken", "other.png", "10", 17],
-        ["polygon-not-finite", "other.png", "3", None],
-        ["polygon-not-finite", "other.png", "4", None],
-        ["polygon-too-far", "other.png", "5", None],
-        ["polygon-odd-length", "other.png", "6", None],
-        ["polygon-too-few-points", "other.png", "7", None],
-        ["polygon-too-few-points", "other.png", "8", None],
-        ["polygon-part-dropped", "third.png", "11", None],
-        ["polygon-outside-image", "third.png", "12", None],
-        ["polygon-part-dropped", "third.png", "12", None],
-        ["mask-empty", "third.png", "13", None],
+        ["polygon-not-finite", "other.png", "3", 10],
+        ["polygon-not-finite", "other.png", "4", 11],
+        ["polygon-too-far", "other.png", "5", 12],
+        ["polygon-odd-length", "other.png", "6", 13],
+        ["polygon-too-few-points", "other.png", "7", 14],
+        ["polygon-too-few-points", "other.png", "8", 15],
+        ["polygon-part-dropped", "third.png", "11", 18],
+        ["polygon-outside-image", "third.png", "12", 19],
+        ["polygon-part-dropped", "third.png", "12", 19],
+        ["mask-empty", "third.png", "13", 20],
     ],
     "run-lengths.json": [
         ["annotation-broken", "other.png", "15", 21],
-        ["rle-sum-differs", "other.png", "3", None],
-        ["rle-sum-differs", "other.png", "4", None],
-        ["rle-negative-run", "other.png", "5", None],
-        ["mask-size-differs", "other.png", "6", None],
-        ["mask-size-differs", "other.png", "7", None],
-        ["rle-undecodable", "other.png", "8", None],
-        ["rle-undecodable", "other.png", "9", None],
-        ["rle-undecodable", "other.png", "10", None],
-        ["rle-sum-differs", "other.png", "11", None],
-        ["rle-sum-differs", "other.png", "12", None],
-        ["rle-sum-differs", "other.png", "13", None],
-        ["mask-empty", "other.png", "14", None],
+        ["rle-sum-differs", "other.png", "3", 9],
+        ["rle-sum-differs", "other.png", "4", 10],
+        ["rle-negative-run", "other.png", "5", 11],
+        ["mask-size-differs", "other.png", "6", 12],
+        ["mask-size-differs", "other.png", "7", 13],
+        ["rle-undecodable", "other.png", "8", 14],
+        ["rle-undecodable", "other.png", "9", 15],
+        ["rle-undecodable", "other.png", "10", 16],
+        ["rle-sum-differs", "other.png", "11", 17],
+        ["rle-sum-differs", "other.png", "12", 18],
+        ["rle-sum-differs", "other.png", "13", 19],
+        ["mask-empty", "other.png", "14", 20],
     ],
     "boxes.json": [
         ["object-shape-missing", "other.png", "4", 10],
         ["object-shape-missing", "other.png", "5", 11],
-        ["object-box-only", "other.png", "2", None],
-        ["object-box-only", "other.png", "3", None],
+        ["object-box-only", "other.png", "2", 8],
+        ["object-box-only", "other.png", "3", 9],
     ],
     "categories.json": [
-        ["category-id-duplicate", None, "1", 13],
-        ["category-broken", None, "3", 14],
+        ["category-id-duplicate", None, None, 13],
+        ["category-broken", None, None, 14],
         ["category-unknown", "other.png", "2", 8],
         ["category-unknown", "other.png", "3", 9],
     ],
@@ -98,15 +98,15 @@ ISSUES = {
         ["image-outside-folder", "/etc/hostname", None, None],
     ],
     "duplicates.json": [
-        ["image-id-duplicate", None, "2", 5],
-        ["image-key-duplicate", None, "4", 6],
+        ["image-id-duplicate", "third.png", None, 5],
+        ["image-key-duplicate", "good.png", None, 6],
         ["object-lost-with-image", None, "3", 12],
         ["annotation-id-duplicate", None, "2", 11],
     ],
     "entries.json": [
-        ["image-entry-broken", None, "2", 4],
-        ["image-entry-broken", None, "3", 5],
-        ["image-entry-broken", None, "4", 6],
+        ["image-entry-broken", "other.png", None, 4],
+        ["image-entry-broken", None, None, 5],
+        ["image-entry-broken", None, None, 6],
         ["image-entry-broken", None, None, 7],
         ["image-entry-broken", None, None, 8],
         ["object-lost-with-image", None, "2", 12],
@@ -235,6 +235,10 @@ def test_each_fault_is_listed_where_it_is(converted, name):
         assert issue["source"] == "sources[0] (coco)"
         if issue["line"] is not None:
             assert issue["path"] == str(BAD / name)
+        elif issue["code"].startswith("image-"):
+            assert issue["path"] == str(BAD / "images" / issue["record"])
+        else:
+            assert (issue["code"], issue["path"]) == ("object-lost-with-image", None)
 
 
 @pytest.mark.parametrize("name", ISSUES)
@@ -325,47 +329,49 @@ def errors_of(name):
 
 
 @pytest.mark.parametrize(("name", "code"), [(name, code) for name in ISSUES for code in errors_of(name)])
-def test_stopping_says_where(tmp_path, capsys, name, code):
-    """With all other faults taken for warnings, so that each of them is once the one that stops."""
+def test_stopping_says_where(tmp_path, monkeypatch, capsys, name, code):
+    """With all other faults taken for warnings, so that each of them is once the one that stops.
+
+    The place is told as seen from the working directory.
+    """
     others = ", ".join(f"{other}: warning" for other in errors_of(name) if other != code)
     output = tmp_path / "out"
+    monkeypatch.chdir(BAD.parent)
     assert main(arguments(name, output, "stop", f"issues={{{others}}}")) == 1
     captured = capsys.readouterr()
     message, remedy = captured.err.strip().splitlines()
-    assert message.startswith("maskflow-convert: error: ")
-    assert message.endswith(f" [{code}]")
     assert remedy.strip() == CATALOGUE[code].remedy
     _, record, number, line = next(row for row in ISSUES[name] if row[0] == code)
-    if line is not None:
-        assert f" {BAD / name}:{line}: " in message
-    if number is not None:
-        assert f"object {number}" in message
-    if record is not None:
-        assert f"image {record}" in message
+    place = str(BAD / "images" / record if line is None else BAD / f"{name}:{line}").removeprefix(f"{BAD.parent}/")
+    what = ", ".join(f"{kind} {of}" for kind, of in (("image", record), ("object", number)) if of is not None)
+    assert message.startswith(f"maskflow-convert: error: {place}: " + (f"{what}: " if what else ""))
+    assert message.endswith(f" [{code}]")
     assert captured.out == ""
     left = {path.name for path in output.glob("*")}
     assert left.isdisjoint(("dataset.json", "issues.jsonl"))
     assert not {name for name in left if name.endswith(".partial")}
 
 
-def test_the_first_fault_stops_by_default(tmp_path, capsys):
+def test_the_first_fault_stops_by_default(tmp_path, monkeypatch, capsys):
     settings = [word for word in arguments("polygons.json", tmp_path / "out", "stop") if word != "on_error=stop"]
     del settings[-1]
     text = (BAD / "bad.yaml").read_text(encoding="utf-8").replace("on_error", "# on_error")
     (tmp_path / "bad.yaml").write_text(text.replace("images: images", f"images: {BAD / 'images'}"), encoding="utf-8")
     settings[1] = str(tmp_path / "bad.yaml")
     settings[settings.index("sources[0].annotations=polygons.json")] = f"sources[0].annotations={BAD / 'polygons.json'}"
+    monkeypatch.chdir(tmp_path)
     assert main(settings) == 1
-    assert f"{BAD / 'polygons.json'}:16: " in capsys.readouterr().err
+    assert f" {BAD / 'polygons.json'}:16: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("on_error", ["stop", "skip-object", "skip-image"])
 @pytest.mark.parametrize("name", UNREADABLE)
-def test_a_file_that_cannot_be_read_stops_whatever_the_policy(tmp_path, capsys, name, on_error):
+def test_a_file_that_cannot_be_read_stops_whatever_the_policy(tmp_path, monkeypatch, capsys, name, on_error):
+    monkeypatch.chdir(BAD.parent)
     assert main(arguments(name, tmp_path / "out", on_error)) == 4
     line, told = UNREADABLE[name]
     captured = capsys.readouterr()
-    assert captured.err.startswith(f"maskflow-convert: {BAD / name}:" + ("" if line is None else f"{line}: "))
+    assert captured.err.startswith(f"maskflow-convert: bad/{name}:" + ("" if line is None else f"{line}: "))
     assert told in captured.err
     assert (captured.out, captured.err.count("\n")) == ("", 1)
     assert not (tmp_path / "out").exists()
@@ -377,7 +383,7 @@ def test_a_rehearsal_goes_through_and_writes_nothing(tmp_path, capsys, name):
     assert not (tmp_path / "out").exists()
     told = capsys.readouterr().out
     codes = {row[0] for row in ISSUES[name]}
-    of_pixels = {code for code, record, *_ in ISSUES[name] if record and code.startswith(("image-", "object-lost"))}
+    of_pixels = {code for code, *_, line in ISSUES[name] if line is None}
     assert {code for code in codes if code in told} == codes - of_pixels
 
 

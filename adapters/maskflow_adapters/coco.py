@@ -39,10 +39,9 @@ class CocoAdapter(Adapter[CocoOptions, CocoRecord]):
         issues: list[Issue] = []
         for offset, text in self._annotations(record):
             try:
-                instances.append(_instance(text, record.categories))
+                instances.append(_instance(text, record.categories, offset))
             except ShapeError as error:
-                path = self.options.annotations
-                line = json_text.line_of(path, offset)
+                path, line = self._line(offset)
                 name = annotation_name(text)
                 issues.append(
                     Issue(error.code, error.message, object=name, path=str(path), line=line, loss=Loss.OBJECT)
@@ -55,12 +54,12 @@ class CocoAdapter(Adapter[CocoOptions, CocoRecord]):
             issues=tuple(issues),
         )
 
-    def where(self, record: CocoRecord, name: str) -> tuple[Path, int] | None:
-        """The line of the annotation with that id."""
-        for offset, text in self._annotations(record):
-            if annotation_name(text) == name:
-                return self.options.annotations, json_text.line_of(self.options.annotations, offset)
-        return None
+    def where(self, instance: Instance) -> tuple[Path, int] | None:
+        """The line of the annotation."""
+        return self._line(instance.offset or 0)
+
+    def _line(self, offset: int) -> tuple[Path, int]:
+        return self.options.annotations, json_text.line_of(self.options.annotations, offset)
 
     def _annotations(self, record: CocoRecord) -> Iterator[tuple[int, bytes]]:
         """`(offset, text)` of each annotation."""
@@ -90,8 +89,8 @@ class _Annotation(msgspec.Struct):
 _ANNOTATION = msgspec.json.Decoder(_Annotation)
 
 
-def _instance(text: bytes, categories: Mapping[Id, str]) -> Instance:
-    """The instance that an annotation describes.
+def _instance(text: bytes, categories: Mapping[Id, str], offset: int) -> Instance:
+    """The instance that an annotation describes, which stands at that offset of the file.
 
     Raises:
         ShapeError: `annotation-broken`, `category-unknown`, `object-shape-missing`.
@@ -107,6 +106,7 @@ def _instance(text: bytes, categories: Mapping[Id, str]) -> Instance:
         shape=_shape(annotation),
         crowd=bool(annotation.iscrowd),
         id=None if annotation.id is None else str(annotation.id),
+        offset=offset,
     )
 
 

@@ -14,7 +14,9 @@ import msgspec
 T = TypeVar("T")
 
 _BLOCK = 1 << 14
-_NON_FINITE = re.compile(rb'"(?:[^"\\]|\\.)*+"?|(NaN|-?Infinity)', re.DOTALL)  # a string is passed over whole
+_NON_FINITE = re.compile(
+    rb'"(?:[^"\\]|\\.)*+"?|(?<![\w.+-])(NaN|-?Infinity)', re.DOTALL
+)  # a string is passed over whole
 
 UNPARSABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 """What msgspec raises for text that is no JSON, of another structure than wanted, or nested too deep."""

@@ -228,7 +228,7 @@ def test_one_category_id_for_two_names_means_the_first(tmp_path):
     adapter = adapter_of(tmp_path, a_file([an_annotation()], categories=categories))
     index = adapter.index()
     assert list(index.labels) == ["cell"]
-    assert rows(index.issues) == [["category-id-duplicate", "1", 1]]
+    assert rows(index.issues) == [["category-id-duplicate", None, 1]]
     assert "cell" in index.issues[0].message
     assert "debris" in index.issues[0].message
     assert read_all(adapter)[0].instances[0].label == "cell"
@@ -247,7 +247,7 @@ def test_broken_categories(tmp_path):
     index = adapter_of(tmp_path, a_file(categories=categories)).index()
     assert list(index.labels) == ["cell"]
     assert [issue.code for issue in index.issues] == ["category-broken"] * 4
-    assert all(issue.loss is None for issue in index.issues)
+    assert all((issue.record, issue.object, issue.loss) == (None, None, None) for issue in index.issues)
 
 
 # images, and to whom annotations belong
@@ -288,12 +288,32 @@ def test_an_absurd_area_is_no_estimate(tmp_path, area):
     assert 0 <= entry.positives <= 2 * entry.pixels
 
 
-def test_an_area_of_nan_costs_nothing(tmp_path):
-    adapter = adapter_of(tmp_path, a_file([an_annotation(area=math.nan), an_annotation(2, area=5)]))
+@pytest.mark.parametrize(
+    "area",
+    [
+        '"12"',
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        "null",
+        "[12]",
+        '{"pixels": 12}',
+        "[NaN]",
+        "-12",
+        "1e999",
+        pytest.param("1" + "0" * 400, id="400 digits"),
+        pytest.param("1" * 1_000_000, id="a million digits"),
+    ],
+)
+def test_an_area_of_any_kind_costs_nothing(tmp_path, area):
+    """Only an estimate hangs on it: no number adds nothing to that, too large a one nothing or all the image has."""
+    text = json.dumps(a_file([an_annotation(1, area="@"), an_annotation(2, area=5)])).replace('"@"', area)
+    adapter = adapter_of(tmp_path, text.encode())
     index = adapter.index()
     assert list(index.issues) == []
-    assert index.entries[0].positives == 5
-    assert len(read_all(adapter)[0].instances) == 2
+    assert index.entries[0].positives in ((5, 2 * WIDTH * HEIGHT) if area.startswith("1") else (5,))
+    [sample] = read_all(adapter)
+    assert ([instance.id for instance in sample.instances], sample.issues) == (["1", "2"], ())
 
 
 def test_order_is_that_of_the_file(tmp_path):
@@ -321,7 +341,7 @@ def test_entries_are_a_sequence(tmp_path):
 
 
 def index_rows(index):
-    return [[issue.code, issue.object, issue.loss] for issue in index.issues]
+    return [[issue.code, issue.record, issue.object, issue.loss] for issue in index.issues]
 
 
 def test_a_second_image_with_the_same_id_is_dropped(tmp_path):
@@ -329,8 +349,8 @@ def test_a_second_image_with_the_same_id_is_dropped(tmp_path):
     adapter = adapter_of(tmp_path, a_file([an_annotation(8), an_annotation(9)], images))
     index = adapter.index()
     assert [entry.key for entry in index.entries] == ["1.png"]
-    assert index_rows(index) == [["image-id-duplicate", "1", "image"]]
-    assert "copy.png" in index.issues[0].message
+    assert index_rows(index) == [["image-id-duplicate", "copy.png", None, "image"]]
+    assert index.issues[0].message == "id 1 is taken by another image"
     assert [i.id for i in read_all(adapter)[0].instances] == ["8", "9"]
 
 
@@ -340,63 +360,90 @@ def test_a_second_image_with_the_same_file_takes_its_annotations_with_it(tmp_pat
     index = adapter.index()
     assert [entry.key for entry in index.entries] == ["1.png", "3.png"]
     assert index_rows(index) == [
-        ["image-key-duplicate", "2", "image"],
-        ["object-lost-with-image", "7", "object"],
+        ["image-key-duplicate", "1.png", None, "image"],
+        ["object-lost-with-image", None, "7", "object"],
     ]
     assert [[i.id for i in sample.instances] for sample in read_all(adapter)] == [["8"], ["9"]]
+
+
+@pytest.mark.parametrize(
+    "second",
+    ["s/a.png", "./s/a.png", "s\\a.png", ".\\s\\a.png", "s//a.png", "s/./a.png", "s/a.png/", "s/a.png/.", "s\\a.png\\"],
+)
+@pytest.mark.parametrize("first", ["s/a.png", "./s/a.png", "s\\a.png"])
+def test_one_file_is_one_file_however_it_is_spelt(tmp_path, first, second):
+    images = [an_image(1, file_name=first), an_image(2, file_name=second)]
+    adapter = adapter_of(tmp_path, a_file([an_annotation(7, 2), an_annotation(8, 1)], images))
+    index = adapter.index()
+    assert [entry.key for entry in index.entries] == ["s/a.png"]
+    assert index_rows(index) == [
+        ["image-key-duplicate", "s/a.png", None, "image"],
+        ["object-lost-with-image", None, "7", "object"],
+    ]
+    assert [[i.id for i in sample.instances] for sample in read_all(adapter)] == [["8"]]
+
+
+@pytest.mark.parametrize("second", ["t/a.png", "a.png", "s/A.png", "s/../s/a.png", "s/ a.png", "/s/a.png"])
+def test_other_names_are_other_files(tmp_path, second):
+    adapter = adapter_of(tmp_path, a_file(images=[an_image(1, file_name="s/a.png"), an_image(2, file_name=second)]))
+    index = adapter.index()
+    assert ([entry.key for entry in index.entries], list(index.issues)) == (["s/a.png", second], [])
 
 
 def test_a_second_annotation_with_the_same_id_is_kept(tmp_path):
     annotations = [an_annotation(5), an_annotation(6), an_annotation(5), an_annotation(None), an_annotation(None)]
     adapter = adapter_of(tmp_path, a_file(annotations))
-    assert index_rows(adapter.index()) == [["annotation-id-duplicate", "5", None]]
+    assert index_rows(adapter.index()) == [["annotation-id-duplicate", None, "5", None]]
     assert [i.id for i in read_all(adapter)[0].instances] == ["5", "6", "5", None, None]
 
 
 @pytest.mark.parametrize("owner", [2, 0, -1, "1", "", "1.png", 2**70])
 def test_an_orphan_is_named(tmp_path, owner):
     adapter = adapter_of(tmp_path, a_file([an_annotation(5, owner), an_annotation(6)]))
-    assert index_rows(adapter.index()) == [["annotation-orphaned", "5", "object"]]
+    assert index_rows(adapter.index()) == [["annotation-orphaned", None, "5", "object"]]
     assert [i.id for i in read_all(adapter)[0].instances] == ["6"]
 
 
 @pytest.mark.parametrize("owner", [None, 1.5, [1], {"id": 1}, True])
 def test_an_annotation_with_a_broken_owner_is_named(tmp_path, owner):
     adapter = adapter_of(tmp_path, a_file([an_annotation(5, owner), an_annotation(6)]))
-    assert index_rows(adapter.index()) == [["annotation-broken", "5", "object"]]
+    assert index_rows(adapter.index()) == [["annotation-broken", None, "5", "object"]]
     assert [i.id for i in read_all(adapter)[0].instances] == ["6"]
 
 
 def test_annotations_that_are_no_objects(tmp_path):
     adapter = adapter_of(tmp_path, a_file([None, an_annotation(6), 5, "text", [], {}]))
-    assert index_rows(adapter.index()) == [["annotation-broken", None, "object"]] * 5
+    assert index_rows(adapter.index()) == [["annotation-broken", None, None, "object"]] * 5
     assert [i.id for i in read_all(adapter)[0].instances] == ["6"]
 
 
 @pytest.mark.parametrize(
-    "entry",
+    ("entry", "named"),
     [
-        {"id": 2},
-        {"file_name": "2.png"},
-        {"id": 2, "file_name": None},
-        {"id": 2, "file_name": 5},
-        {"id": None, "file_name": "2.png"},
-        {"id": [2], "file_name": "2.png"},
-        {"id": True, "file_name": "2.png"},
-        an_image(2, width="8"),
-        an_image(2, width=0),
-        an_image(2, height=-6),
-        an_image(2, height=[6]),
-        5,
-        None,
+        ({"id": 2}, None),
+        ({"file_name": "2.png"}, None),
+        ({"id": 2, "file_name": None}, None),
+        ({"id": 2, "file_name": 5}, None),
+        ({"id": None, "file_name": "2.png"}, None),
+        ({"id": [2], "file_name": "2.png"}, None),
+        ({"id": True, "file_name": "2.png"}, None),
+        (an_image(2, width="8"), None),
+        (an_image(2, width=0), "2.png"),
+        (an_image(2, height=-6), "2.png"),
+        (an_image(2, width=2**31), "2.png"),
+        (an_image(2, height=0, file_name=".\\s\\2.png"), "s/2.png"),
+        (an_image(2, height=[6]), None),
+        (5, None),
+        (None, None),
     ],
     ids=str,
 )
-def test_a_broken_image_entry_costs_itself(tmp_path, entry):
+def test_a_broken_image_entry_costs_itself(tmp_path, entry, named):
+    """It is named where it can be read, though not used."""
     adapter = adapter_of(tmp_path, a_file([an_annotation(5, 1)], [an_image(1), entry, an_image(3)]))
     index = adapter.index()
     assert [entry.key for entry in index.entries] == ["1.png", "3.png"]
-    assert [[issue.code, issue.loss] for issue in index.issues] == [["image-entry-broken", "image"]]
+    assert index_rows(index) == [["image-entry-broken", named, None, "image"]]
     assert len(read_all(adapter)[0].instances) == 1
 
 
@@ -415,7 +462,7 @@ def test_an_image_id_that_no_record_can_hold(tmp_path, number):
     """A record holds 64 bits; of a larger number it would hold another, 1 for 2**64 + 1."""
     index = adapter_of(tmp_path, a_file(images=[an_image(1), an_image(number, file_name="2.png")])).index()
     assert [entry.key for entry in index.entries] == ["1.png"]
-    assert [issue.code for issue in index.issues] == ["image-entry-broken"]
+    assert index_rows(index) == [["image-entry-broken", "2.png", None, "image"]]
 
 
 @pytest.mark.parametrize("number", [0, -5, 2**63 - 1, -(2**63)])
@@ -429,14 +476,26 @@ def test_the_extreme_image_ids_that_a_record_can_hold(tmp_path, number):
 
 @pytest.mark.parametrize(
     ("file_name", "below"),
-    [("a.png", "a.png"), ("s/t/a.png", "s/t/a.png"), ("s\\t\\a.png", "s/t/a.png"), ("./a.png", "a.png")],
+    [
+        ("a.png", "a.png"),
+        ("s/t/a.png", "s/t/a.png"),
+        ("s\\t\\a.png", "s/t/a.png"),
+        ("s\\t/a.png", "s/t/a.png"),
+        ("./a.png", "a.png"),
+        (".\\a.png", "a.png"),
+        ("s//t/./a.png", "s/t/a.png"),
+        ("s/../a.png", "s/../a.png"),
+        (" s/é a.png ", " s/é a.png "),
+    ],
 )
 def test_file_names_with_folders(tmp_path, file_name, below):
+    """Backslashes are read as slashes, and whatever the spelling, image and record have one name."""
     adapter = adapter_of(tmp_path, a_file(images=[an_image(file_name=file_name)]), images=tmp_path / "pictures")
-    [sample] = read_all(adapter)
+    [entry] = adapter.index().entries
+    sample = adapter.read(entry.record)
     assert sample.image.path == tmp_path / "pictures" / below
     assert sample.image.origin() == tmp_path / "pictures" / below
-    assert sample.key == file_name
+    assert (entry.key, entry.record.file_name, sample.key) == (below, below, below)
 
 
 def test_the_folder_of_images_is_that_of_the_file_unless_named(tmp_path):
@@ -496,6 +555,15 @@ def pictures(tmp_path):
     return tmp_path
 
 
+SPELT_OTHERWISE = {
+    "..\\secret.png": "../secret.png",
+    "C:\\pictures\\1.png": "C:/pictures/1.png",
+    "./1.png": "1.png",
+    ".\\folder\\pictures\\1.png": "folder/pictures/1.png",
+}
+"""The key of an image whose `file_name` is not yet what it comes to."""
+
+
 @pytest.mark.parametrize(
     ("file_name", "code"),
     [
@@ -512,7 +580,6 @@ def pictures(tmp_path):
         ("2.png", "image-missing"),
         ("1.png/2.png", "image-missing"),
         ("is-a-folder.png", "image-unreadable"),
-        ("", "image-unreadable"),
         ("x" * 5000, "image-unreadable"),
         ("loop.png", "image-unreadable"),
         ("nul\0.png", "image-unreadable"),
@@ -523,17 +590,33 @@ def test_a_name_that_is_no_image_in_the_folder(pictures, file_name, code):
     file_name = file_name.replace("ABSOLUTE", str(pictures))
     content = a_file([an_annotation(5, 1), an_annotation(6, 2)], [an_image(1), an_image(2, file_name=file_name)])
     issues, written = converted(pictures, content)
+    key = SPELT_OTHERWISE.get(file_name, file_name)
     assert [[issue["code"], issue["record"], issue["object"]] for issue in issues] == [
-        [code, file_name, None],
-        ["object-lost-with-image", file_name, "6"],
+        [code, key, None],
+        ["object-lost-with-image", key, "6"],
     ]
     assert written == ["1.png"]
 
 
-@pytest.mark.parametrize("file_name", ["inner.png", "folder/pictures/1.png", "../pictures/1.png", "./1.png"])
+def test_a_name_that_is_empty(pictures):
+    """It comes to the folder of images itself, which may be called by either name."""
+    content = a_file([an_annotation(5, 1), an_annotation(6, 2)], [an_image(1), an_image(2, file_name="")])
+    issues, written = converted(pictures, content)
+    assert [[issue["code"], issue["object"]] for issue in issues] == [
+        ["image-unreadable", None],
+        ["object-lost-with-image", "6"],
+    ]
+    assert {issue["record"] for issue in issues} in ({""}, {"."})
+    assert written == ["1.png"]
+
+
+@pytest.mark.parametrize(
+    "file_name",
+    ["inner.png", "folder/pictures/1.png", "../pictures/1.png", "./1.png", ".\\folder\\pictures\\1.png"],
+)
 def test_a_name_that_comes_back_into_the_folder(pictures, file_name):
     issues, written = converted(pictures, a_file([an_annotation(5, 2)], [an_image(2, file_name=file_name)]))
-    assert (issues, written) == ([], [file_name])
+    assert (issues, written) == ([], [SPELT_OTHERWISE.get(file_name, file_name)])
 
 
 @pytest.mark.parametrize("exponent", [10, 19, 200, 400])
@@ -658,20 +741,71 @@ def test_issues_stand_at_their_line(tmp_path, newline, before, mark):
     text = newline * before + LINES.replace("\n", newline)
     adapter = adapter_of(tmp_path, mark + text.encode())
     index = adapter.index()
-    assert [[issue.code, issue.object, issue.line - before] for issue in index.issues] == [
-        ["category-id-duplicate", "1", 24],
-        ["image-entry-broken", "2", 4],
-        ["image-id-duplicate", "1", 9],
-        ["annotation-orphaned", "12", 12],
-        ["object-lost-with-image", "16", 20],
+    assert [[issue.code, issue.record, issue.object, issue.line - before] for issue in index.issues] == [
+        ["category-id-duplicate", None, None, 24],
+        ["image-entry-broken", "2.png", None, 4],
+        ["image-id-duplicate", "again.png", None, 9],
+        ["annotation-orphaned", None, "12", 12],
+        ["object-lost-with-image", None, "16", 20],
     ]
-    [sample] = read_all(adapter)
+    [entry] = index.entries
+    path = tmp_path / "instances.json"
+    assert {name: adapter.where(entry.record, name) for name in ("11", "12", "13", "14", "15", "16", "1")} == {
+        "11": (path, 12 + before),
+        "13": (path, 14 + before),
+        "14": (path, 18 + before),
+        "15": (path, 19 + before),
+        **dict.fromkeys(("12", "16", "1")),
+    }
+    sample = adapter.read(entry.record)
     assert [[issue.code, issue.object, issue.line - before] for issue in sample.issues] == [
         ["category-unknown", "13", 14],
         ["annotation-broken", "14", 18],
         ["object-shape-missing", "15", 19],
     ]
-    assert {issue.path for issue in (*index.issues, *sample.issues)} == {str(tmp_path / "instances.json")}
+    assert {issue.path for issue in (*index.issues, *sample.issues)} == {str(path)}
+
+
+FAULTY = [
+    ("polygon-too-far", {"segmentation": [[1, 1, 1e8, 1, 7, 5]]}),
+    ("polygon-not-finite", {"segmentation": [[1, 1, 7, 1, 7, math.nan]]}),
+    ("polygon-outside-image", {"segmentation": [[-2, 1, 7, 1, 7, 5]]}),
+    ("rle-sum-differs", {"segmentation": {"size": [HEIGHT, WIDTH], "counts": [1, 2]}}),
+    ("rle-undecodable", {"segmentation": {"size": [HEIGHT, WIDTH], "counts": "no run length"}}),
+    ("mask-size-differs", {"segmentation": {"size": [WIDTH, HEIGHT], "counts": [0, 48]}}),
+    ("mask-empty", {"segmentation": [[2, 2, 2, 2, 2, 2]]}),
+    ("object-crowd", {"iscrowd": 1}),
+    ("object-box-only", {"segmentation": None, "bbox": [1, 1, 3, 3]}),
+    ("class-unknown", {"category_id": 2}),
+    ("category-unknown", {"category_id": 3}),
+    ("annotation-broken", {"segmentation": "none"}),
+]
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize(("code", "fields"), FAULTY, ids=[code for code, _ in FAULTY])
+def test_a_fault_that_only_pixels_show_stands_at_its_line_too(pictures, code, fields, indent):
+    """Among good ones, of its image and of another, and beside one that has no id."""
+    annotations = [an_annotation(4), an_annotation(None), an_annotation("x y"), an_annotation(6, **fields)]
+    content = a_file(annotations, categories=[{"id": 1, "name": "cell"}, {"id": 2, "name": "debris"}])
+    text = json.dumps(content, indent=indent)
+    issues, _ = converted(pictures, text.encode(), classes={"names": ["cell"]})
+    line = text.count("\n", 0, text.index('"id": 6')) + (0 if indent else 1)
+    path = str(pictures / "instances.json")
+    assert [[issue[name] for name in ("code", "record", "object", "path", "line")] for issue in issues] == [
+        [code, "1.png", "6", path, line]
+    ]
+
+
+def test_a_fault_never_stands_at_the_line_of_another_annotation(pictures):
+    """Two of one image with one id: better no line than that of the one that is good."""
+    annotations = [an_annotation(5), an_annotation(5, segmentation=[[2, 2, 2, 2, 2, 2]])]
+    issues, _ = converted(pictures, one_each_line(a_file(annotations)).encode())
+    found = {issue["code"]: issue["line"] for issue in issues}
+    good, faulty = 8, 9
+    assert found.keys() == {"annotation-id-duplicate", "mask-empty"}
+    assert found["annotation-id-duplicate"] == faulty
+    assert found["mask-empty"] != good
 
 
 @pytest.mark.parametrize("literal", ["NaN", "Infinity", "-Infinity"])
@@ -711,7 +845,7 @@ def test_nan_in_an_image_entry_costs_that_entry(tmp_path, field):
     adapter = adapter_of(tmp_path, a_file([an_annotation()], [an_image(1), an_image(2, **{field: math.nan})]))
     index = adapter.index()
     assert [entry.key for entry in index.entries] == ["1.png"]
-    assert [issue.code for issue in index.issues] == ["image-entry-broken"]
+    assert index_rows(index) == [["image-entry-broken", None, None, "image"]]
     assert len(read_all(adapter)[0].instances) == 1
 
 
@@ -724,11 +858,13 @@ def test_nan_in_a_category_costs_that_category(tmp_path, field):
 
 def test_nan_in_the_id_of_the_image_costs_the_annotation(tmp_path):
     adapter = adapter_of(tmp_path, a_file([an_annotation(5, math.nan), an_annotation(6)]))
-    assert index_rows(adapter.index()) == [["annotation-broken", "5", "object"]]
+    assert index_rows(adapter.index()) == [["annotation-broken", None, "5", "object"]]
     assert [i.id for i in read_all(adapter)[0].instances] == ["6"]
 
 
-@pytest.mark.parametrize("word", ["NaN", "a NaN b", "a, NaN, b", "[Infinity]", ': -Infinity "NaN" ', "\\ NaN "])
+@pytest.mark.parametrize(
+    "word", ["NaN", "a NaN b", "a, NaN, b", "[Infinity]", ': -Infinity "NaN" ', 'a" NaN', "é\tNaN,"]
+)
 def test_the_word_in_a_name_is_a_name_also_beside_the_literal(tmp_path, word):
     content = a_file(
         [an_annotation(segmentation=[[1, 1, 7, 1, 7, math.nan]])],

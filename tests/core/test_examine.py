@@ -107,6 +107,9 @@ class TestObjects:
             listed, written = [], [1]
         assert run(tmp_path, "good", thing, "good", **sections) == (listed, [1, *written, 1])
 
+    def test_class_number_0(self, tmp_path):
+        assert run(tmp_path, "good", classes={"first_id": 0}) == ([], [0])
+
     def test_doubted_twice_is_lost_once(self, tmp_path, monkeypatch):
         """Its second issue is listed without a loss."""
         from core.plugins import scripted

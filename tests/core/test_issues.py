@@ -180,6 +180,12 @@ class TestReport:
             own = [issue for issue in [*listed[::2], *listed[1::2]] if issue.code == code]
             assert kept == own[: Report.EXAMPLES]
 
+    def test_keeps_the_first_five(self):
+        report = Report()
+        report.list_issues(Issue("mask-empty", str(n)) for n in range(7))
+        assert report.flatten(["message"]) == [["0"], ["1"], ["2"], ["3"], ["4"]]
+        assert report.counts.total() == 7
+
     def test_splits_and_total(self):
         report = Report()
         report.add("train", Tally(images_found=2, images_written=2), [])

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -257,6 +261,24 @@ class TestFingerprint:
     def test_is_that_of_the_manifest(self, written):
         assert manifest(written[2])["fingerprint"] == prepare(load_config(written[0])).fingerprint
 
+    @pytest.mark.parametrize(
+        ("images", "same"),
+        [
+            ([{"id": 1, "file_name": "a.png"}, {"id": 2, "file_name": "b.png"}], True),
+            ([{"id": 1, "file_name": "a.png"}, {"id": 3, "file_name": "b.png"}], False),
+            ([{"id": 1, "file_name": "a.png"}, {"id": 2, "file_name": "c.png"}], False),
+            ([{"id": 1, "file_name": "a.png"}], False),
+        ],
+    )
+    def test_follows_the_list_of_images(self, tmp_path, images, same):
+        """The configuration stays as it is; the file that it names does not."""
+        (tmp_path / "c.yaml").write_text("sources: [{adapter: coco, annotations: x.json}]\n")
+        prints = []
+        for listed in ([{"id": 1, "file_name": "a.png"}, {"id": 2, "file_name": "b.png"}], images):
+            (tmp_path / "x.json").write_text(json.dumps({"images": listed, "annotations": [], "categories": []}))
+            prints.append(prepare(load_config(tmp_path / "c.yaml")).fingerprint)
+        assert (prints[0] == prints[1]) is same
+
     def test_follows_the_version(self, written, monkeypatch):
         monkeypatch.setattr(maskflow_convert, "__version__", "99")
         assert manifest(written[2])["fingerprint"] != prepare(load_config(written[0])).fingerprint
@@ -393,8 +415,22 @@ class TestPluginAtFault:
         report = convert(plugin(read=read))
         assert report.total.images_dropped == {"adapter-failed": 1}
 
-    def test_record_that_does_not_pickle(self, plugin, tmp_path):
+    def test_record_that_does_not_pickle(self, plugin):
+        """In a process of its own, since a pool that cannot pickle a task may wait for ever."""
         path = plugin(index="return Index([Entry(str(n), lambda: 1) for n in range(2)], ['x'])")
-        overrides = ["run={executor: processes, workers: 2}", "output.shard_size=1 images"]
-        with pytest.raises(PluginError, match=r"pickle"):
-            convert(load_config(path, overrides))
+        words = ["--executor", "processes", "--workers", "2", "--set", "output.shard_size=1 images"]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "maskflow_convert", "convert", path, *words],
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            _, told = process.communicate(timeout=30)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            raise
+        assert "Traceback" not in told
+        assert "pickle" in told
+        assert process.returncode == PluginError.exit_code
