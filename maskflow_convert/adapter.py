@@ -34,7 +34,10 @@ from maskflow_convert.shape import Model
 
 def _beside_the_config(path: Path, info: ValidationInfo) -> Path:
     base: Path = (info.context or {}).get("base", Path())
-    return (base / path.expanduser()).resolve()
+    try:
+        return (base / path.expanduser()).resolve()
+    except (OSError, RuntimeError) as error:  # nobody has that home, or links lead round in a circle
+        raise ValueError(str(error)) from error
 
 
 InputPath = Annotated[Path, AfterValidator(_beside_the_config)]

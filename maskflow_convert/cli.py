@@ -16,7 +16,7 @@ from io import TextIOWrapper
 from pathlib import Path
 
 from maskflow_convert import __version__
-from maskflow_convert.errors import MaskflowError
+from maskflow_convert.errors import MaskflowError, OutputError
 
 _EXIT_CODES = """\
 exit codes: 0 done, also where objects were dropped by policy; 1 stopped by an issue; 2 usage or configuration;
@@ -33,7 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         options.run(options)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except MaskflowError as error:
         _tell(str(error))
         return error.exit_code
@@ -41,8 +42,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _tell("interrupted")
         return _INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
+    except OSError as error:
+        _discard_output()
+        _tell(f"the standard output cannot be written: {error.strerror}")
+        return OutputError.exit_code
     return 0
+
+
+def _discard_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _tell(message: str) -> None:
@@ -61,8 +70,8 @@ def _parser() -> argparse.ArgumentParser:
     convert = commands.add_parser("convert", help="convert the data set that a YAML describes", epilog=_EXIT_CODES)
     convert.add_argument("config", metavar="CONFIG", type=Path, help="the YAML file")
     convert.add_argument("--output", metavar="DIR", type=Path, help="where to write, instead of `output.directory`")
-    convert.add_argument("--workers", metavar="N", help="number of processes, or auto")
-    convert.add_argument("--executor", metavar="NAME", help="serial or processes")
+    convert.add_argument("--workers", metavar="N", type=_workers, help="number of processes, or auto")
+    convert.add_argument("--executor", choices=("serial", "processes"), help="how the work is done")
     convert.add_argument("--overwrite", action="store_true", help="replace a data set that is there already")
     convert.add_argument("--dry-run", action="store_true", help="tell what would be written, and open no image")
     convert.add_argument(
@@ -86,6 +95,12 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("name", metavar="NAME", help="as in `adapter:` of a YAML")
     show.set_defaults(run=_show_adapter)
     return parser
+
+
+def _workers(text: str) -> str:
+    if text != "auto" and not (text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number of processes nor auto")
+    return text
 
 
 def _convert(options: argparse.Namespace) -> None:

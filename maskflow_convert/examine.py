@@ -11,7 +11,7 @@ from maskflow_convert.classes import ClassMap
 from maskflow_convert.config import Config, OnError
 from maskflow_convert.errors import DataError, IssueError, RecordError, ShapeError
 from maskflow_convert.geometry import Rasteriser
-from maskflow_convert.issues import Issue, Loss, Severity, Tally
+from maskflow_convert.issues import CATALOGUE, Issue, Loss, Severity, Tally
 from maskflow_convert.plan import Item
 from maskflow_convert.policy import Policy
 from maskflow_convert.registry import AnyAdapter
@@ -127,12 +127,18 @@ class Examiner:
         adapter = self.adapters[item.source]
         try:
             sample = adapter.read(item.entry.record)
-        except DataError:
+        except DataError as error:
+            if error.code not in CATALOGUE:
+                told = f"{_name(adapter)} raised {_told(error)}, which is no code of the catalogue"
+                raise RecordError(told, error.path, error.line, code="adapter-failed") from error
             raise
         except Exception as error:  # an adapter is somebody else's code, and may raise anything
             raise RecordError(f"{_name(adapter)} raised {_told(error)}", code="adapter-failed") from error
         if not isinstance(sample, Sample):
             told = f"{_name(adapter)} returned {type(sample).__name__} instead of a Sample"
+            raise RecordError(told, code="adapter-failed")
+        if unknown := sorted({issue.code for issue in sample.issues} - CATALOGUE.keys()):
+            told = f"{_name(adapter)} listed issues that are not in the catalogue: {', '.join(unknown)}"
             raise RecordError(told, code="adapter-failed")
         return sample
 

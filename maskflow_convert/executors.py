@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing.sharedctypes import Synchronized
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
-from maskflow_convert.errors import OutputError
+from maskflow_convert.errors import OutputError, PluginError
 
 TaskT = TypeVar("TaskT")
 ResultT = TypeVar("ResultT")
@@ -57,12 +60,15 @@ def run_in_processes(
 
     Raises:
         OutputError: a worker died.
+        PluginError: a task does not pickle.
     """
+    packed = [_packed(work, task) for task in tasks]
     context = multiprocessing.get_context("spawn")
     done: Synchronized[int] = context.Value("Q", 0)
     with ProcessPoolExecutor(workers, context, initializer=_start, initargs=(done, prepare)) as pool:
-        futures = [pool.submit(_call, work, task) for task in tasks]
         try:
+            with _interrupts_held():
+                futures = [pool.submit(_call, each) for each in packed]
             for future in futures:
                 while wait([future], timeout=_POLL_SECONDS).not_done:
                     on_progress(done.value)
@@ -77,6 +83,31 @@ def run_in_processes(
             pool.shutdown(cancel_futures=True)
 
 
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back; processes that are started meanwhile inherit that, so that none dies of it while it starts."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _interrupts_let_in() -> Iterator[None]:
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+
 _done: Synchronized[int] | None = None
 
 
@@ -86,8 +117,22 @@ def _start(done: Synchronized[int], prepare: Callable[[], None]) -> None:
     prepare()
 
 
-def _call(work: Callable[[TaskT, Tick], ResultT], task: TaskT) -> ResultT:
-    return work(task, _tick)
+def _packed(work: Callable[[TaskT, Tick], ResultT], task: TaskT) -> bytes:
+    """Pickled here: a pool that fails to do it, in a thread of its own, may wait for ever."""
+    try:
+        return pickle.dumps((work, task))
+    except Exception as error:  # a record is of somebody else's class, and may raise anything
+        raise PluginError(
+            f"a record of an adapter does not pickle, so it cannot be sent to another process: {error}; set "
+            "`run.executor: serial`, or tell the adapter's author"
+        ) from error
+
+
+def _call(packed: bytes) -> Any:
+    """A worker can be interrupted at work, and its exception says so; while it starts or waits, the parent ends it."""
+    with _interrupts_let_in():
+        work, task = pickle.loads(packed)  # noqa: S301
+        return work(task, _tick)
 
 
 def _tick() -> None:

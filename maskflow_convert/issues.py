@@ -125,10 +125,6 @@ CATALOGUE: Mapping[str, Rule] = {
             "Annotate the image that is there, or restore the one that was annotated.",
         ),
         Rule(
-            "image-size-unknown", _E, "Neither the annotation nor the image says how large the image is.",
-            "Give the width and the height in the annotation.",
-        ),
-        Rule(
             "image-orientation", _W, "An EXIF orientation was found, and the size told whether to apply it.",
             "Nothing, if the decision is right; else set `image.exif: apply` or `ignore`.",
         ),

@@ -24,21 +24,30 @@ def clear(folder: Path, existing: Existing) -> None:
     """Make the output directory ready: of what is in it, only a data set of ours is ever removed.
 
     Raises:
-        OutputError: there is a data set and it is to be kept, or the folder cannot be written.
+        OutputError: there is a data set and it is to be kept; there is a file of somebody else that ours would replace;
+            or the folder cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        ours = [path for path in folder.iterdir() if _OURS.fullmatch(path.name)]
-        if ours and existing is Existing.REFUSE:
-            what = "a data set" if folder / "dataset.json" in ours else "an unfinished data set"
+        names = {path.name for path in folder.iterdir()}
+        ours = {name for name in names if _OURS.fullmatch(name)}
+        beside = names & _BESIDE
+        if ours and Existing(existing) is Existing.REFUSE:
+            what = "a data set" if "dataset.json" in ours else "an unfinished data set"
             raise OutputError(f"{folder}: holds {what} already; choose another --output, or give --overwrite")
-        for path in ours:
-            path.unlink()
+        if beside and not ours:
+            strange = " and ".join(sorted(beside))
+            raise OutputError(f"{folder}: holds {strange}, and no data set that it belongs to; choose another --output")
+        for name in ours | beside:
+            (folder / name).unlink()
     except OSError as error:
         raise OutputError(f"{folder}: cannot be used as output directory: {error.strerror or error}") from error
 
 
-_OURS = re.compile(r"(dataset\.json|issues\.jsonl|config\.yaml|.+-\d{5}-of-\d{5}\.(tfrecord|json))(\.partial)?")
+_OURS = re.compile(
+    r"(dataset\.json|.+-\d{5}-of-\d{5}\.(tfrecord|json))(\.partial)?|(issues\.jsonl|config\.yaml)\.partial"
+)
+_BESIDE = {"issues.jsonl", "config.yaml"}  # names that others use too
 
 
 def replace_text(path: Path, text: str) -> None:

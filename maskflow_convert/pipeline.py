@@ -123,7 +123,7 @@ def _balance(report: Report, data_set: DataSet) -> None:
 def _resolved(config: Config) -> str:
     """The configuration as YAML, every default in place and every path absolute."""
     text = StringIO()
-    YAML(typ="safe", pure=True).dump(config.model_dump(mode="json", exclude_none=True), text)
+    YAML(typ="safe", pure=True).dump(config.model_dump(mode="json"), text)
     return text.getvalue()
 
 

@@ -12,7 +12,7 @@ from itertools import accumulate
 from typing import Any
 
 from maskflow_convert.adapter import Entry, Index
-from maskflow_convert.config import Config, ShardSize, Splits
+from maskflow_convert.config import Config, ShardSize, Splits, is_split_name
 from maskflow_convert.errors import ConfigError, PluginError
 
 DEFAULT_SPLIT = "train"
@@ -45,8 +45,8 @@ def make_plan(config: Config, indexes: Sequence[Index[Any]]) -> list[Shard]:
     """Draw the splits, order the images, cut the shards.
 
     Raises:
-        ConfigError: two images would have the same id, or one has an id beyond 64 bits.
-        PluginError: an adapter gives two images the same key.
+        ConfigError: two images would have the same id.
+        PluginError: an adapter gives two images the same key, or lists something else than proper entries.
     """
     by_split: dict[str, list[Item]] = {name: [] for name in (config.splits.shares if config.splits else ())}
     for item in _items(config, indexes):
@@ -80,8 +80,10 @@ def _items(config: Config, indexes: Sequence[Index[Any]]) -> Iterator[Item]:
     for source, index in enumerate(indexes):
         keys: set[str] = set()
         for entry in index.entries:
+            if fault := _fault(entry):
+                raise PluginError(f"{config.source_name(source)}: the adapter's index() {fault}")
             if entry.key in keys:
-                raise PluginError(f"adapter {config.sources[source].adapter} lists two images as {entry.key!r}")
+                raise PluginError(f"{config.source_name(source)}: the adapter's index() lists {entry.key!r} twice")
             keys.add(entry.key)
             from_source = config.image.ids == "source" and entry.id is not None
             image_id = entry.id if from_source and entry.id is not None else number
@@ -91,14 +93,24 @@ def _items(config: Config, indexes: Sequence[Index[Any]]) -> Iterator[Item]:
                     f"{other_key} of sources[{other}] and {entry.key} of sources[{source}] would both have the image "
                     f"id {image_id}; set `image.ids: sequential`"
                 )
-            if not -(2**63) <= image_id < 2**63:
-                raise ConfigError(
-                    f"{entry.key} of sources[{source}] has the image id {image_id}, which is beyond 64 bits; "
-                    "set `image.ids: sequential`"
-                )
             taken[image_id] = source, entry.key
             yield Item(source, entry, image_id, _split_of(config, source, entry))
             number += 1
+
+
+def _fault(entry: object) -> str | None:
+    """What an entry says that it may not; its types are those of somebody else's code."""
+    if not isinstance(entry, Entry):
+        return f"lists {entry!r} instead of an Entry"
+    key: object = entry.key
+    image_id: object = entry.id
+    if not isinstance(key, str):
+        return f"has a key that is no text: {key!r}"
+    if image_id is not None and not (isinstance(image_id, int) and -(2**63) <= image_id < 2**63):
+        return f"has an id that is no 64-bit integer: {image_id!r}"
+    if entry.split is not None and not is_split_name(entry.split):
+        return f"has a split that cannot be part of a file name: {entry.split!r}"
+    return None
 
 
 def _split_of(config: Config, source: int, entry: Entry[Any]) -> str:

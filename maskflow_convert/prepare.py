@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,9 @@ import maskflow_convert
 from maskflow_convert import registry
 from maskflow_convert.adapter import Index
 from maskflow_convert.classes import ClassMap
-from maskflow_convert.config import Config
+from maskflow_convert.config import Config, Source
 from maskflow_convert.errors import MaskflowError, PluginError
-from maskflow_convert.issues import Issue, Severity
+from maskflow_convert.issues import CATALOGUE, Issue, Severity
 from maskflow_convert.plan import Shard, make_plan
 from maskflow_convert.policy import Policy
 from maskflow_convert.registry import AnyAdapter
@@ -73,7 +73,15 @@ def make_adapters(config: Config) -> list[AnyAdapter]:
     Raises:
         PluginError: one cannot be had.
     """
-    return [registry.load(source.adapter)(source.options) for source in config.sources]
+    return [_adapter(source, config.source_name(number)) for number, source in enumerate(config.sources)]
+
+
+def _adapter(source: Source, name: str) -> AnyAdapter:
+    adapter = registry.load(source.adapter)
+    try:
+        return adapter(source.options)
+    except Exception as error:  # as in `_index`
+        raise PluginError(f"{name}: the adapter cannot be made: {type(error).__name__}: {error}") from error
 
 
 def _index(adapter: AnyAdapter, name: str) -> Index[Any]:
@@ -85,4 +93,16 @@ def _index(adapter: AnyAdapter, name: str) -> Index[Any]:
         raise PluginError(f"{name}: the adapter failed to list its images: {type(error).__name__}: {error}") from error
     if not isinstance(index, Index):
         raise PluginError(f"{name}: the adapter's index() returned {type(index).__name__} instead of an Index")
+    for fault in _faults(index):
+        raise PluginError(f"{name}: the adapter's index() {fault}")
     return index
+
+
+def _faults(index: Index[Any]) -> Iterator[str]:
+    """What an index says that it may not; its entries are judged when the plan goes through them."""
+    for label in index.labels:
+        if not isinstance(label, str):
+            yield f"has a label that is no text: {label!r}"
+    for issue in index.issues:
+        if issue.code not in CATALOGUE:
+            yield f"lists an issue that is not in the catalogue: {issue.code}"

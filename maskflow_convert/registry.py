@@ -44,7 +44,10 @@ def absolute(reference: str, base: Path) -> str:
     file, separator, name = reference.rpartition(":")
     if not (separator and file.endswith(".py")):
         return reference
-    return f"{(base / file).resolve()}:{name}"
+    try:
+        return f"{(base / file).resolve()}:{name}"
+    except (OSError, RuntimeError, ValueError) as error:
+        raise PluginError(f"adapter {reference!r}: {error}") from error
 
 
 def load_all(references: Iterable[str]) -> None:
@@ -64,13 +67,15 @@ def load(reference: str) -> type[AnyAdapter]:
     if not separator:
         return _load_installed(reference)
     try:
-        found = getattr(_file_module(Path(module)) if module.endswith(".py") else importlib.import_module(module), name)
-    except AttributeError as error:
-        raise PluginError(f"adapter {reference}: {module} has no class {name}") from error
+        home = _file_module(Path(module)) if module.endswith(".py") else importlib.import_module(module)
     except PluginError:
         raise
-    except Exception as error:  # the plugin's own code runs here, and may raise anything
+    except (Exception, SystemExit) as error:  # the plugin's own code runs here, and may raise anything
         raise PluginError(f"adapter {reference}: {module} cannot be imported: {_told(error)}") from error
+    try:
+        found = getattr(home, name)
+    except AttributeError as error:
+        raise PluginError(f"adapter {reference}: {module} has no class {name}") from error
     return _adapter_class(found, f"adapter {reference}")
 
 
@@ -78,7 +83,7 @@ def _load_installed(name: str) -> type[AnyAdapter]:
     offers = installed()
     if name not in offers:
         near = difflib.get_close_matches(name, offers, n=1)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
+        hint = f"; did you mean '{near[0]}'?" if near else "."
         raise PluginError(
             f"there is no adapter '{name}'{hint} Installed: {', '.join(offers) or 'none'}. Install the package that "
             "offers it, or name a class as package.module:Class or ./file.py:Class."
@@ -91,7 +96,7 @@ def _load_installed(name: str) -> type[AnyAdapter]:
     point = offers[name][0]
     try:
         found = point.load()
-    except Exception as error:  # the plugin's own code runs here, and may raise anything
+    except (Exception, SystemExit) as error:  # the plugin's own code runs here, and may raise anything
         raise PluginError(
             f"adapter '{name}' of {offered_by(point)} cannot be imported: {_told(error)}; "
             "mend or uninstall that package"
@@ -128,5 +133,5 @@ def _file_module(path: Path) -> ModuleType:
     return module
 
 
-def _told(error: Exception) -> str:
+def _told(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"

@@ -27,15 +27,15 @@ _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.IGNORE: 
 
 def print_result(*parts: RenderableType) -> None:
     """Print to the standard output, at full width where that is no terminal."""
-    console = Console() if sys.stdout.isatty() else Console(width=_PLAIN_WIDTH)
-    console.print(Group(*parts), highlight=False)
+    console = Console() if sys.stdout and sys.stdout.isatty() else Console(width=_PLAIN_WIDTH)
+    console.print(Group(*(Text(each) if isinstance(each, str) else each for each in parts)))
 
 
 @contextmanager
 def progress_bar() -> Iterator[OnProgress | None]:
     """A bar with rate and time left on the standard error, if that is a terminal; otherwise nothing."""
     console = Console(stderr=True)
-    if not console.is_terminal:
+    if not (sys.stderr and sys.stderr.isatty()):
         yield None
         return
     columns = (

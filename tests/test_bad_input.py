@@ -100,8 +100,8 @@ ISSUES = {
     "duplicates.json": [
         ["image-id-duplicate", "third.png", None, 5],
         ["image-key-duplicate", "good.png", None, 6],
-        ["object-lost-with-image", None, "3", 12],
         ["annotation-id-duplicate", None, "2", 11],
+        ["object-lost-with-image", None, "3", 12],
     ],
     "entries.json": [
         ["image-entry-broken", "other.png", None, 4],
@@ -375,6 +375,16 @@ def test_a_file_that_cannot_be_read_stops_whatever_the_policy(tmp_path, monkeypa
     assert told in captured.err
     assert (captured.out, captured.err.count("\n")) == ("", 1)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("name", "code"), [("polygons.json", 1), ("cut.json", 4)])
+def test_the_place_is_told_in_full_where_there_is_no_working_directory(tmp_path, monkeypatch, capsys, name, code):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert main(arguments(name, tmp_path / "out", "stop")) == code
+    assert f": {BAD / name}:" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ISSUES)

@@ -12,6 +12,7 @@ from maskflow_convert.config.settings import (
     ShardSize,
     Source,
     Splits,
+    is_split_name,
 )
 
 __all__ = [
@@ -25,5 +26,6 @@ __all__ = [
     "ShardSize",
     "Source",
     "Splits",
+    "is_split_name",
     "load_config",
 ]

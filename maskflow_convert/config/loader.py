@@ -21,6 +21,7 @@ from maskflow_convert.errors import ConfigError
 Location = tuple[str | int, ...]
 
 _MOST_NODES = 100_000
+_PLAIN_TAGS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 
 
 def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
@@ -39,6 +40,7 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
     tree, places = _Document(path).read()
     for override in overrides:
         location = _apply(tree, override)
+        places = {at: place for at, place in places.items() if at[: len(location)] != location}
         places[location] = f"--set {override}"
     return _Validation(path, places).config(tree)
 
@@ -63,7 +65,7 @@ class _Document:
         except MarkedYAMLError as error:
             line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
             raise ConfigError(f"{self.path}{line}: is no YAML: {error.problem or error.context}") from error
-        except (YAMLError, RecursionError, ValueError) as error:
+        except (YAMLError, RecursionError, ValueError, LookupError) as error:
             raise ConfigError(f"{self.path}: is no YAML: {error}") from error
         if not isinstance(tree, dict):
             raise ConfigError(f"{self.path}: holds no settings; it should begin with 'sources:'")
@@ -74,6 +76,8 @@ class _Document:
         if self._nodes > _MOST_NODES:
             raise ConfigError(f"{self._place(node)}: more than {_MOST_NODES} values, or aliases that multiply")
         self.places.setdefault(at, self._place(node))
+        if not isinstance(node, ScalarNode) and node.tag not in _PLAIN_TAGS:
+            raise ConfigError(f"{self._place(node)}: is no YAML: the tag {node.tag} has no meaning here")
         match node:
             case MappingNode():
                 return dict(self._entries(node, at))
@@ -109,12 +113,12 @@ def _apply(tree: dict[str, Any], override: str) -> Location:
         raise ConfigError(f"--set {override}: write KEY=VALUE, as in objects.crowd=keep")
     try:
         value = YAML(typ="safe", pure=True).load(text)
-    except YAMLError as error:
+    except (YAMLError, RecursionError, ValueError, LookupError) as error:
         raise ConfigError(f"--set {override}: the value is no YAML") from error
     branch: Any = tree
     location: Location = ()
     for step, following in zip(steps, [*steps[1:], None], strict=True):
-        index: str | int = int(step) if isinstance(branch, list) and step.isdigit() else step
+        index: str | int = int(step) if isinstance(branch, list) and step.isdecimal() else step
         exists = isinstance(branch, dict) or (isinstance(index, int) and index < len(branch))
         if not exists:
             raise ConfigError(f"--set {override}: there is no {_dotted((*location, index))}")
@@ -122,8 +126,8 @@ def _apply(tree: dict[str, Any], override: str) -> Location:
         if following is None:
             branch[index] = value
         else:
-            if isinstance(branch, dict):
-                branch.setdefault(index, {})
+            if isinstance(branch, dict) and branch.get(index) is None:
+                branch[index] = {}
             branch = branch[index]
     return location
 
@@ -150,6 +154,7 @@ class _Validation:
                 self._told(detail, Config)
                 for detail in error.errors()
                 if not (sources_told and detail["loc"][:1] == ("sources",))
+                and not (detail["type"] == "too_short" and detail["loc"] == ("sources",) and sources)
             ]
         if self.problems:
             raise ConfigError(*self.problems)

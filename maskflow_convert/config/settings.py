@@ -35,14 +35,18 @@ class OnError(StrEnum):
     SKIP_IMAGE = "skip-image"
 
 
-def _single_name(name: str) -> str:
-    """A split's name is part of file names."""
-    if not re.fullmatch(r"[A-Za-z0-9_.]+", name):
+def is_split_name(name: object) -> bool:
+    """Whether something may name a split: it becomes part of file names."""
+    return isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9_.]+", name) is not None
+
+
+def _split_name(name: str) -> str:
+    if not is_split_name(name):
         raise ValueError(f"{name!r} is no name for a split: use letters, digits, '_' and '.'")
     return name
 
 
-SplitName = Annotated[str, AfterValidator(_single_name)]
+SplitName = Annotated[str, AfterValidator(_split_name)]
 
 
 class Source(Model):
@@ -82,7 +86,7 @@ class Splits(Model):
     @model_validator(mode="before")
     @classmethod
     def _names_beside_seed(cls, value: object) -> object:
-        if not isinstance(value, Mapping) or "shares" in value:
+        if not isinstance(value, Mapping) or isinstance(value.get("shares"), Mapping):
             return value
         return {
             "shares": {name: share for name, share in value.items() if name != "seed"},

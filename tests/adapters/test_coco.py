@@ -66,6 +66,12 @@ def rows(issues):
     return [[issue.code, issue.object, issue.line] for issue in issues]
 
 
+def placeless(sample):
+    """The sample without where its instances stand in the file, all that the writing of the file changes."""
+    instances = tuple(instance.model_copy(update={"offset": None}) for instance in sample.instances)
+    return sample.model_copy(update={"instances": instances})
+
+
 # what an annotation is
 
 
@@ -187,8 +193,20 @@ def test_further_fields_are_none_of_our_business(tmp_path):
 def test_an_annotation_may_have_no_id(tmp_path):
     annotation = an_annotation()
     del annotation["id"]
-    [instance] = read_one(tmp_path, annotation).instances
-    assert instance.id is None
+    adapter = adapter_of(tmp_path, one_each_line(a_file([an_annotation(), annotation])).encode())
+    [sample] = read_all(adapter)
+    assert [(i.id, adapter.where(i)) for i in sample.instances] == [
+        ("1", (tmp_path / "instances.json", 8)),
+        (None, (tmp_path / "instances.json", 9)),
+    ]
+
+
+def test_a_fault_of_an_annotation_without_an_id_stands_at_its_line(tmp_path):
+    annotation = an_annotation(category_id=9)
+    del annotation["id"]
+    [sample] = read_all(adapter_of(tmp_path, one_each_line(a_file([an_annotation(), annotation])).encode()))
+    assert rows(sample.issues) == [["category-unknown", None, 9]]
+    assert sample.issues[0].path == str(tmp_path / "instances.json")
 
 
 # categories
@@ -270,48 +288,80 @@ def test_no_image_at_all(tmp_path):
 
 
 def test_entries_state_what_the_file_says(tmp_path):
-    images = [an_image(7), an_image("x"), {"id": 9, "file_name": "sub/9.png"}, an_image(10, width=None)]
-    annotations = [an_annotation(1, 7, area=10.5), an_annotation(2, 7, area=4), an_annotation(3, 9, area=99)]
+    """Each object is taken to have the mean of the areas 10.5, 4, 99 and 2.5, which is 29, or all of its image."""
+    images = [
+        an_image(7),
+        an_image("x"),
+        {"id": 9, "file_name": "sub/9.png"},
+        an_image(10, width=None),
+        an_image(11, width=5, height=4),
+    ]
+    annotations = [
+        an_annotation(1, 7, area=10.5),
+        an_annotation(2, 7, area=4),
+        an_annotation(3, 9, area=99),
+        an_annotation(4, 11, area=2.5),
+        an_annotation(5, 7),
+    ]
     entries = adapter_of(tmp_path, a_file(annotations, images)).index().entries
     assert [(e.key, e.id, e.pixels, e.positives) for e in entries] == [
-        ("7.png", 7, 48, 14),
+        ("7.png", 7, 48, 3 * 29),
         ("x.png", None, 48, 0),
         ("sub/9.png", 9, 0, 0),
         ("10.png", 10, 0, 0),
+        ("11.png", 11, 20, 20),
     ]
-    assert [e.split for e in entries] == [None] * 4
+    assert [e.split for e in entries] == [None] * 5
 
 
-@pytest.mark.parametrize("area", [-5, 1e300, 1e9, None])
-def test_an_absurd_area_is_no_estimate(tmp_path, area):
-    [entry] = adapter_of(tmp_path, a_file([an_annotation(area=area), an_annotation(2, area=area)])).index().entries
-    assert 0 <= entry.positives <= 2 * entry.pixels
+def test_the_areas_of_a_large_file_are_estimated_too(tmp_path):
+    annotations = [an_annotation(n, 1 + (n % 5 == 0), area=7.5) for n in range(5000)]
+    entries = adapter_of(tmp_path, a_file(annotations, [an_image(1), an_image(2)])).index().entries
+    assert [entry.positives for entry in entries] == [4000 * 7, 1000 * 7]
 
 
 @pytest.mark.parametrize(
-    "area",
+    ("area", "pixels"),
+    [(-5, 0), (-1e308, 0), (0, 0), (1e9, WIDTH * HEIGHT), (1e300, WIDTH * HEIGHT), (1e308, WIDTH * HEIGHT), (None, 0)],
+)
+def test_an_absurd_area_is_no_estimate(tmp_path, area, pixels):
+    [entry] = adapter_of(tmp_path, a_file([an_annotation(n, area=area) for n in range(3)])).index().entries
+    assert entry.positives == 3 * pixels
+
+
+def test_no_area_at_all_is_no_estimate(tmp_path):
+    [entry] = adapter_of(tmp_path, a_file([an_annotation(1), an_annotation(2)])).index().entries
+    assert entry.positives == 0
+
+
+@pytest.mark.parametrize(
+    ("area", "mean"),
     [
-        '"12"',
-        "NaN",
-        "Infinity",
-        "-Infinity",
-        "null",
-        "[12]",
-        '{"pixels": 12}',
-        "[NaN]",
-        "-12",
-        "1e999",
-        pytest.param("1" + "0" * 400, id="400 digits"),
-        pytest.param("1" * 1_000_000, id="a million digits"),
+        ('"12"', [5]),
+        ("NaN", [2, 5]),
+        ("Infinity", [2, 5, WIDTH * HEIGHT]),
+        ("-Infinity", [0, 2, 5]),
+        ("null", [5]),
+        ("[12]", [5]),
+        ('{"pixels": 12}', [5]),
+        ("[NaN]", [5]),
+        ("-12", [0]),
+        ("12", [8]),
+        ("1e999", [5, WIDTH * HEIGHT]),
+        pytest.param("1" + "0" * 400, [5, WIDTH * HEIGHT], id="400 digits"),
+        pytest.param("1" * 1_000_000, [5, WIDTH * HEIGHT], id="a million digits"),
     ],
 )
-def test_an_area_of_any_kind_costs_nothing(tmp_path, area):
-    """Only an estimate hangs on it: no number adds nothing to that, too large a one nothing or all the image has."""
+def test_an_area_of_any_kind_costs_nothing(tmp_path, area, mean):
+    """Only an estimate hangs on it: the mean of that area and 5, or 5 alone where that area is none.
+
+    What is not finite may count as 0, and what is too large as all that the image has.
+    """
     text = json.dumps(a_file([an_annotation(1, area="@"), an_annotation(2, area=5)])).replace('"@"', area)
     adapter = adapter_of(tmp_path, text.encode())
     index = adapter.index()
     assert list(index.issues) == []
-    assert index.entries[0].positives in ((5, 2 * WIDTH * HEIGHT) if area.startswith("1") else (5,))
+    assert index.entries[0].positives in [2 * pixels for pixels in mean]
     [sample] = read_all(adapter)
     assert ([instance.id for instance in sample.instances], sample.issues) == (["1", "2"], ())
 
@@ -368,9 +418,23 @@ def test_a_second_image_with_the_same_file_takes_its_annotations_with_it(tmp_pat
 
 @pytest.mark.parametrize(
     "second",
-    ["s/a.png", "./s/a.png", "s\\a.png", ".\\s\\a.png", "s//a.png", "s/./a.png", "s/a.png/", "s/a.png/.", "s\\a.png\\"],
+    [
+        "s/a.png",
+        "./s/a.png",
+        ".//s/a.png",
+        "s\\a.png",
+        ".\\s\\a.png",
+        "s//a.png",
+        "s/./a.png",
+        "s/a.png/",
+        "s/a.png//",
+        "s/a.png/.",
+        "s/a.png/./",
+        "s\\a.png\\",
+        "s\\a.png\\.",
+    ],
 )
-@pytest.mark.parametrize("first", ["s/a.png", "./s/a.png", "s\\a.png"])
+@pytest.mark.parametrize("first", ["s/a.png", "./s/a.png", "s\\a.png", "s/a.png/."])
 def test_one_file_is_one_file_however_it_is_spelt(tmp_path, first, second):
     images = [an_image(1, file_name=first), an_image(2, file_name=second)]
     adapter = adapter_of(tmp_path, a_file([an_annotation(7, 2), an_annotation(8, 1)], images))
@@ -598,15 +662,15 @@ def test_a_name_that_is_no_image_in_the_folder(pictures, file_name, code):
     assert written == ["1.png"]
 
 
-def test_a_name_that_is_empty(pictures):
-    """It comes to the folder of images itself, which may be called by either name."""
-    content = a_file([an_annotation(5, 1), an_annotation(6, 2)], [an_image(1), an_image(2, file_name="")])
+@pytest.mark.parametrize("file_name", ["", ".", "./", ".\\", "./."])
+def test_a_name_that_is_empty(pictures, file_name):
+    """It comes to the folder of images itself."""
+    content = a_file([an_annotation(5, 1), an_annotation(6, 2)], [an_image(1), an_image(2, file_name=file_name)])
     issues, written = converted(pictures, content)
-    assert [[issue["code"], issue["object"]] for issue in issues] == [
-        ["image-unreadable", None],
-        ["object-lost-with-image", "6"],
+    assert [[issue["code"], issue["record"], issue["object"]] for issue in issues] == [
+        ["image-unreadable", ".", None],
+        ["object-lost-with-image", ".", "6"],
     ]
-    assert {issue["record"] for issue in issues} in ({""}, {"."})
     assert written == ["1.png"]
 
 
@@ -700,9 +764,16 @@ def test_one_index_however_the_file_is_written(tmp_path, way):
         (e.key, e.id, e.pixels, e.positives) for e in right.entries
     ]
     assert (list(index.labels), list(index.issues)) == (list(right.labels), [])
-    found = [[json.loads(piece) for piece in pieces] for pieces in pieces_of(text.encode(), index)]
-    assert found == [[a for a in annotations if a["image_id"] == n] for n in range(3)]
-    assert read_all(adapter) == read_all(expected)
+    of_each = [[a for a in annotations if a["image_id"] == n] for n in range(3)]
+    assert [[json.loads(piece) for piece in pieces] for pieces in pieces_of(text.encode(), index)] == of_each
+    samples = read_all(adapter)
+    assert list(map(placeless, samples)) == list(map(placeless, read_all(expected)))
+    behind = [[text.encode()[i.offset :].decode() for i in sample.instances] for sample in samples]
+    assert [[json.JSONDecoder().raw_decode(rest)[0] for rest in texts] for texts in behind] == of_each
+    instances = [instance for sample in samples for instance in sample.instances]
+    assert [adapter.where(instance) for instance in instances] == [
+        (tmp_path / "written.json", text.count("\n") - rest.count("\n") + 1) for texts in behind for rest in texts
+    ]
 
 
 LINES = """\
@@ -726,7 +797,9 @@ LINES = """\
     {"id": 14, "image_id": 1, "category_id": 1, "segmentation":
       "none"}, {"id": 15, "image_id": 1, "category_id": 1},
     {"id": 16,
-     "image_id": 2}
+     "image_id": 2},
+    {"id": 11, "image_id": 1, "category_id": 1, "segmentation": [[1, 1, 7, 1, 7, 5]]},
+    {"image_id": 1, "category_id": 1, "segmentation": [[1, 1, 7, 1, 7, 5]]}
   ],
   "categories": [{"id": 1, "name": "cell"},
     {"id": 1, "name": "debris"}]
@@ -742,22 +815,21 @@ def test_issues_stand_at_their_line(tmp_path, newline, before, mark):
     adapter = adapter_of(tmp_path, mark + text.encode())
     index = adapter.index()
     assert [[issue.code, issue.record, issue.object, issue.line - before] for issue in index.issues] == [
-        ["category-id-duplicate", None, None, 24],
         ["image-entry-broken", "2.png", None, 4],
         ["image-id-duplicate", "again.png", None, 9],
         ["annotation-orphaned", None, "12", 12],
         ["object-lost-with-image", None, "16", 20],
+        ["annotation-id-duplicate", None, "11", 22],
+        ["category-id-duplicate", None, None, 26],
     ]
     [entry] = index.entries
     path = tmp_path / "instances.json"
-    assert {name: adapter.where(entry.record, name) for name in ("11", "12", "13", "14", "15", "16", "1")} == {
-        "11": (path, 12 + before),
-        "13": (path, 14 + before),
-        "14": (path, 18 + before),
-        "15": (path, 19 + before),
-        **dict.fromkeys(("12", "16", "1")),
-    }
     sample = adapter.read(entry.record)
+    assert [(i.id, adapter.where(i)) for i in sample.instances] == [
+        ("11", (path, 12 + before)),
+        ("11", (path, 22 + before)),
+        (None, (path, 23 + before)),
+    ]
     assert [[issue.code, issue.object, issue.line - before] for issue in sample.issues] == [
         ["category-unknown", "13", 14],
         ["annotation-broken", "14", 18],
@@ -798,14 +870,51 @@ def test_a_fault_that_only_pixels_show_stands_at_its_line_too(pictures, code, fi
 
 
 def test_a_fault_never_stands_at_the_line_of_another_annotation(pictures):
-    """Two of one image with one id: better no line than that of the one that is good."""
-    annotations = [an_annotation(5), an_annotation(5, segmentation=[[2, 2, 2, 2, 2, 2]])]
+    """Good and faulty ones of one image that share an id, or have none; the first stands in line 8."""
+    empty = [[2, 2, 2, 2, 2, 2]]
+    annotations = [
+        an_annotation(5),
+        an_annotation(5, segmentation=empty),
+        an_annotation(None),
+        an_annotation(None, segmentation=empty),
+        an_annotation(5),
+        an_annotation(5, segmentation=empty),
+    ]
     issues, _ = converted(pictures, one_each_line(a_file(annotations)).encode())
-    found = {issue["code"]: issue["line"] for issue in issues}
-    good, faulty = 8, 9
-    assert found.keys() == {"annotation-id-duplicate", "mask-empty"}
-    assert found["annotation-id-duplicate"] == faulty
-    assert found["mask-empty"] != good
+    assert [[issue["code"], issue["object"], issue["line"]] for issue in issues] == [
+        *(["annotation-id-duplicate", "5", line] for line in (9, 12, 13)),
+        ["mask-empty", "5", 9],
+        ["mask-empty", None, 11],
+        ["mask-empty", "5", 13],
+    ]
+    assert {issue["path"] for issue in issues} == {str(pictures / "instances.json")}
+
+
+def test_issues_of_one_file_stand_in_its_order_whatever_they_are_about(tmp_path):
+    """Lists in the other order; among the annotations, what is found of one alone and what of two."""
+    content = {
+        "annotations": [
+            an_annotation(1),
+            an_annotation(2, 9),
+            an_annotation(1),
+            an_annotation(3, None),
+            an_annotation(4, 2),
+        ],
+        "categories": [{"id": 1, "name": "cell"}, {"id": 1, "name": "debris"}, {"id": 2}],
+        "images": [an_image(1), an_image(2, width=0), 5, an_image(1)],
+    }
+    index = adapter_of(tmp_path, one_each_line(content).encode()).index()
+    assert rows(index.issues) == [
+        ["annotation-orphaned", "2", 3],
+        ["annotation-id-duplicate", "1", 4],
+        ["annotation-broken", "3", 5],
+        ["object-lost-with-image", "4", 6],
+        ["category-id-duplicate", None, 10],
+        ["category-broken", None, 11],
+        ["image-entry-broken", None, 15],
+        ["image-entry-broken", None, 16],
+        ["image-id-duplicate", None, 17],
+    ]
 
 
 @pytest.mark.parametrize("literal", ["NaN", "Infinity", "-Infinity"])
@@ -885,8 +994,8 @@ def test_text_that_is_no_utf_8_costs_its_object(tmp_path):
     )
     adapter = adapter_of(tmp_path, json.dumps(content).encode().replace(b"LATIN", b"\xe9"))
     assert [issue.code for issue in adapter.index().issues] == [
-        "category-broken",
         "image-entry-broken",
+        "category-broken",
         "annotation-orphaned",
     ]
     assert [i.id for i in read_all(adapter)[0].instances] == ["5"]
@@ -950,6 +1059,9 @@ GOOD = json.dumps(a_file([an_annotation()]), indent=1).encode()
         (b'{"annotations": [NaN]}', None, "images"),
         (b'{"images": [], "annotations": NaN}', None, "annotations"),
         (GOOD.replace(b'"categories":', b'"categories"').replace(b'"id": 1', b'"id": NaN', 1), 10, "no JSON"),
+        (GOOD.replace(b'"id": 1', b'"id": 1NaN', 1), 4, "no JSON"),
+        (GOOD.replace(b'"id": 1', b'"id": -NaN', 1), 4, "no JSON"),
+        (GOOD.replace(b'"id": 1', b'"id": 1-Infinity', 1), 4, "no JSON"),
         (b"[" * 100_000, None, ""),
         (b'{"a":' * 100_000, None, "no JSON"),
         (b'{"images": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", None, "no JSON"),

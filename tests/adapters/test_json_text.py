@@ -110,6 +110,9 @@ def test_the_word_within_a_string_is_text(name, x):
         b'{"x": NaN',
         b'{"x": NaN}}',
         b'{"x": Inf}',
+        b'{"x": 1NaN}',
+        b'{"x": -NaN}',
+        b'{"x": 1-Infinity}',
         b'{"x": 1 2}',
         b'{"x": "1"}',
         b'{"x": [NaN]}',
@@ -128,3 +131,25 @@ def test_the_word_within_a_string_is_text(name, x):
 def test_what_cannot_be_parsed_raises_what_callers_catch(text):
     with pytest.raises(json_text.UNPARSABLE):
         json_text.decode(text, POINT)
+
+
+@pytest.mark.parametrize(
+    ("text", "zeroed"),
+    [
+        (b"[NaN,Infinity, -Infinity]", b"[0.0,0.000000, 0.0000000]"),
+        (b'{"x":NaN}', b'{"x":0.0}'),
+        (b'["NaN", "a\\"NaN", NaN, "Infinity"]', b'["NaN", "a\\"NaN", 0.0, "Infinity"]'),
+        (b'["\\\\", NaN]', b'["\\\\", 0.0]'),
+        (b"[1.5, true, null]", b"[1.5, true, null]"),
+        (b"[1NaN]", b"[1NaN]"),
+        (b"[-NaN]", b"[-NaN]"),
+        (b"[+Infinity]", b"[+Infinity]"),
+        (b"[--Infinity]", b"[--Infinity]"),
+        (b"[1-Infinity]", b"[1-Infinity]"),
+        (b"[1.NaN]", b"[1.NaN]"),
+        (b'["no end, NaN', b'["no end, NaN'),
+    ],
+)
+def test_zeros_stand_for_literals_alone(text, zeroed):
+    """Each as long as the literal; a piece of something else is left, and so is no JSON afterwards either."""
+    assert json_text.zero_non_finite(text) == zeroed

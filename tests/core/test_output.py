@@ -14,10 +14,10 @@ from maskflow_convert import Issue, Severity, convert
 from maskflow_convert.errors import OutputError
 from maskflow_convert.output import Existing, IssueList, clear, replace_text
 
+BESIDE = ["issues.jsonl", "config.yaml"]
+
 OURS = [
     "dataset.json",
-    "issues.jsonl",
-    "config.yaml",
     "train-00000-of-00004.tfrecord",
     "train-00000-of-00004.json",
     "train-00000-of-00004.tfrecord.partial",
@@ -68,8 +68,16 @@ class TestClear:
         assert "--overwrite" in str(caught.value)
         assert names(tmp_path) == [name]
 
+    @pytest.mark.parametrize("existing", list(Existing))
+    @pytest.mark.parametrize("name", BESIDE)
+    def test_a_name_that_others_use_too_is_theirs_without_a_data_set(self, tmp_path, name, existing):
+        fill(tmp_path, name)
+        with pytest.raises(OutputError, match=f"holds {name}, and no data set that it belongs to"):
+            clear(tmp_path, existing)
+        assert names(tmp_path) == [name]
+
     def test_removes_ours_only(self, tmp_path):
-        fill(tmp_path, *OURS, *FOREIGN)
+        fill(tmp_path, *OURS, *BESIDE, *FOREIGN)
         clear(tmp_path, Existing.OVERWRITE)
         assert names(tmp_path) == sorted(FOREIGN)
 

@@ -265,7 +265,7 @@ class TestIds:
         assert len(plan(*indexes, image={"ids": "sequential"})[0][1]) == 2
 
     def test_a_key_twice(self):
-        with pytest.raises(PluginError, match=r"adapter a1 lists two images as 'b\.png'"):
+        with pytest.raises(PluginError, match=r"sources\[1\] \(a1\): .* lists 'b\.png' twice"):
             plan(index("b.png"), index("a.png", "b.png", "b.png"))
 
     @given(st.lists(st.none() | st.integers(0, 20), max_size=8))
