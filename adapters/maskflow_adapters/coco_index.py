@@ -13,7 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from operator import attrgetter, itemgetter
 from pathlib import Path, PurePosixPath
-from statistics import fmean
 from typing import TypeVar, overload
 
 import msgspec
@@ -273,7 +272,7 @@ def _typical_area(pieces: Sequence[msgspec.Raw]) -> float:
     for piece in pieces[:: max(1, len(pieces) // _SAMPLED_AREAS)]:
         with suppress(*json_text.UNPARSABLE):
             areas.append(_AREA.decode(piece).area)
-    return max(0.0, fmean(areas)) if areas else 0.0
+    return max(0.0, sum(areas) / len(areas)) if areas else 0.0
 
 
 def _owners(image_ids: Sequence[Id], numbers: Mapping[Id, int]) -> NDArray[np.int64]:

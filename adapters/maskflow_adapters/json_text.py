@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 _BLOCK = 1 << 14
 _NON_FINITE = re.compile(
-    rb'"(?:[^"\\]|\\.)*+"?|(?<![\w.+-])(NaN|-?Infinity)', re.DOTALL
+    rb'"(?:[^"\\]|\\.)*+"?|(?<![\w.+-])(NaN|-?Infinity)(?![\w.+-])', re.DOTALL
 )  # a string is passed over whole
 
 UNPARSABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)

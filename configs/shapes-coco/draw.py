@@ -241,8 +241,7 @@ def document() -> dict[str, Any]:
         "images": list(image_entries()),
         "annotations": list(annotation_entries()),
         "categories": [
-            {"id": category_id, "name": name, "supercategory": "shape"}
-            for name, category_id in CATEGORY_IDS.items()
+            {"id": category_id, "name": name, "supercategory": "shape"} for name, category_id in CATEGORY_IDS.items()
         ],
     }
 

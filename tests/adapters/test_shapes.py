@@ -39,9 +39,7 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 SHAPES_COCO = CONFIGS / "shapes-coco"
 WOOD = (166, 146, 122)
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
-)
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
 """pycocotools' `decode` under NumPy 2."""
 
 
@@ -122,9 +120,7 @@ class TestFigures:
     def test_circle_agrees_with_the_distance_to_its_centre(self):
         mask = figure("circle", x=20.25, y=12.5).mask(50, 30)
         assert all(
-            mask[y, x] == (math.dist((x + 0.5, y + 0.5), (20.25, 12.5)) < 8)
-            for y in range(30)
-            for x in range(50)
+            mask[y, x] == (math.dist((x + 0.5, y + 0.5), (20.25, 12.5)) < 8) for y in range(30) for x in range(50)
         )
 
     @pytest.mark.parametrize(("width", "height"), [(160, 120), (120, 160), (32, 32), (32, 400)])
@@ -211,9 +207,7 @@ class TestAdapter:
 
     def test_shows_every_label_occluded_and_in_full_view(self, samples):
         seen = {(i.label, i.attributes["occluded"]) for sample in samples for i in sample.instances}
-        assert seen == {
-            (label, hidden) for label in ("circle", "square", "triangle") for hidden in (True, False)
-        }
+        assert seen == {(label, hidden) for label in ("circle", "square", "triangle") for hidden in (True, False)}
 
     def test_another_process_draws_the_same(self, samples):
         adapter = ShapesAdapter(ShapesOptions(count=40))
@@ -408,9 +402,7 @@ class TestCocoCopy:
         subprocess.run([sys.executable, SHAPES_COCO / "draw.py", tmp_path], env=environment, check=True)
         drawn = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file())
         kept = sorted(
-            path.relative_to(SHAPES_COCO)
-            for path in SHAPES_COCO.rglob("*")
-            if path.suffix in {".json", ".png", ".jpg"}
+            path.relative_to(SHAPES_COCO) for path in SHAPES_COCO.rglob("*") if path.suffix in {".json", ".png", ".jpg"}
         )
         assert drawn == kept
         for path in drawn:
