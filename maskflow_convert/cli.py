@@ -7,11 +7,13 @@ that `--help` answers at once.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
 
@@ -97,6 +99,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+@contextmanager
+def _much_to_import() -> Iterator[None]:
+    """Keep the garbage collector from going through modules and models, now and later, which are here to stay."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 def _workers(text: str) -> str:
     if text != "auto" and not (text.isdecimal() and int(text) > 0):
         raise argparse.ArgumentTypeError(f"{text!r} is neither a number of processes nor auto")
@@ -104,10 +117,11 @@ def _workers(text: str) -> str:
 
 
 def _convert(options: argparse.Namespace) -> None:
-    from maskflow_convert.config import load_config
-    from maskflow_convert.output import Existing
-    from maskflow_convert.pipeline import convert, rehearse
-    from maskflow_convert.reporting import class_table, print_result, progress_bar, summary
+    with _much_to_import():
+        from maskflow_convert.config import load_config
+        from maskflow_convert.output import Existing
+        from maskflow_convert.pipeline import convert, rehearse
+        from maskflow_convert.reporting import class_table, print_result, progress_bar, summary
 
     overrides = [*options.set]
     if options.output is not None:

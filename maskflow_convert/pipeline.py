@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from maskflow_convert import registry
 from maskflow_convert.config import Config, load_config
 from maskflow_convert.errors import ConfigError, MaskflowError
-from maskflow_convert.executors import Tick, run_in_processes, run_serially, worker_count
+from maskflow_convert.executors import Tick, run_serially, worker_count
 from maskflow_convert.issues import Report
 from maskflow_convert.manifest import Manifest, NamedClass, NumberedImage, ShardFile, SplitCounts
 from maskflow_convert.output import Existing, IssueList, clear, replace_text
@@ -93,6 +93,8 @@ def _run(
     )
     if workers == 1:
         return run_serially(work, data_set.shards, progress)
+    from maskflow_convert.processes import run_in_processes
+
     adapters = [source.adapter for source in data_set.config.sources]
     return run_in_processes(
         work, data_set.shards, progress, workers=workers, prepare=partial(registry.load_all, adapters)

@@ -113,7 +113,7 @@ def encode(
         _int_feature("image/channel", varint(image.channels)),
         _int_feature("image/n_objects", varint(len(masks))),
         _bytes_feature("image/image_bytes", image.png),
-        _int_feature("image/masks_indices", b"".join(encode_indices(masks))),
+        _int_feature("image/masks_indices", encode_indices(masks)),
         _int_feature("image/class_ids", b"".join(map(varint, class_ids))),
     )
     return b"".join(_message(1, *chain.from_iterable(features)))
@@ -128,18 +128,24 @@ def _index_bytes(n: int, mask: Runs) -> int:
     return len(varint(n)) + len(varint(mask.width - 1)) + len(varint(mask.height - 1))
 
 
-def encode_indices(masks: Sequence[Runs]) -> Iterator[bytes]:
-    """Varints of all triples `(n, p div height, p mod height)`, in order.
+def encode_indices(masks: Sequence[Runs]) -> bytes:
+    """Varints of all triples `(n, p div height, p mod height)`, in order."""
+    return b"".join(chain.from_iterable(_triples(n, mask) for n, mask in enumerate(masks)))
 
-    All triples of one column of one mask begin with the same two numbers, so a column's bytes are its prefix joined
-    with the varints of consecutive rows.
+
+def _triples(n: int, mask: Runs) -> list[bytes]:
+    """The varints of one mask, in pieces.
+
+    All triples of one column begin with the same two numbers, so the bytes of a column are that prefix and the varints
+    of consecutive rows in turn.
     """
-    for n, mask in enumerate(masks):
-        object_prefix, columns, rows = varint(n), varints(mask.width), varints(mask.height)
-        for x, y, length in zip(*(numbers.tolist() for numbers in mask.columns()), strict=True):
-            prefix = object_prefix + columns[x]
-            yield prefix
-            yield prefix.join(rows[y : y + length])
+    first, columns, rows = varint(n), varints(mask.width), varints(mask.height)
+    pieces = []
+    for x, y, length in zip(*(numbers.tolist() for numbers in mask.columns()), strict=True):
+        prefix = first + columns[x]
+        pieces.append(prefix)
+        pieces.append(prefix.join(rows[y : y + length]))
+    return pieces
 
 
 @lru_cache(maxsize=16)

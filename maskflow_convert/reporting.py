@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import NoneType, UnionType
-from typing import Annotated, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Literal, Union, get_args, get_origin
 
 from pydantic_core import PydanticUndefined
 from rich.console import Console, Group, RenderableType
@@ -16,10 +16,12 @@ from rich.table import Table
 from rich.text import Text
 
 from maskflow_convert import registry
-from maskflow_convert.inspection import Inspection, SizeRange
 from maskflow_convert.issues import CATALOGUE, Report, Severity, Tally
 from maskflow_convert.pipeline import OnProgress
 from maskflow_convert.registry import AnyAdapter
+
+if TYPE_CHECKING:
+    from maskflow_convert.inspection import Inspection, SizeRange
 
 _PLAIN_WIDTH = 120
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.IGNORE: "dim"}
@@ -34,10 +36,10 @@ def print_result(*parts: RenderableType) -> None:
 @contextmanager
 def progress_bar() -> Iterator[OnProgress | None]:
     """A bar with rate and time left on the standard error, if that is a terminal; otherwise nothing."""
-    console = Console(stderr=True)
     if not (sys.stderr and sys.stderr.isatty()):
         yield None
         return
+    console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -38,11 +38,13 @@ class Lines:
         return self._before[number] + self._block(number).count(b"\n", 0, within) + 1
 
     def _block(self, number: int) -> bytes:
-        if self._kept[0] != number:
+        kept, block = self._kept
+        if kept != number:
             with self._path.open("rb") as file:
                 file.seek(number * _BLOCK)
-                self._kept = (number, file.read(_BLOCK))
-        return self._kept[1]
+                block = file.read(_BLOCK)
+            self._kept = (number, block)
+        return block
 
 
 def line_of(path: Path, offset: int) -> int:

@@ -334,7 +334,7 @@ class _Compressor(Protocol):
 
 _EMPTY = 0.95
 _FLAT = 0.4
-_FLAT_GREY = 0.25
+_FLAT_GREY = 0.3
 _GREY = 0.5
 """Shares of bytes, or of pixels, above which an image counts as such."""
 

@@ -8,7 +8,8 @@ import pytest
 
 from core.plugins.tasks import double, perish, prepare, prepared, stumble
 from maskflow_convert.errors import IssueError, OutputError
-from maskflow_convert.executors import run_in_processes, run_serially, worker_count
+from maskflow_convert.executors import run_serially, worker_count
+from maskflow_convert.processes import run_in_processes
 
 
 @pytest.mark.parametrize(
