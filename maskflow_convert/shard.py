@@ -13,7 +13,7 @@ from pydantic import JsonValue
 from maskflow_convert.classes import ClassMap
 from maskflow_convert.config import Config
 from maskflow_convert.errors import DataError
-from maskflow_convert.examine import Examiner, Size
+from maskflow_convert.examine import Examined, Examiner, Size
 from maskflow_convert.executors import Tick
 from maskflow_convert.image import ImageSettings, StoredImage, load_png, read_size
 from maskflow_convert.issues import Issue, Tally
@@ -39,26 +39,12 @@ class ShardResult:
 def convert_shard(config: Config, classes: ClassMap, folder: Path, shard: Shard, tick: Tick) -> ShardResult:
     """Write one shard and, last, the report that marks it as done."""
     examiner = Examiner(config, classes, make_adapters(config))
-    images: list[dict[str, JsonValue]] = []
+    listed: list[dict[str, JsonValue]] = []
     with ShardWriter(folder / f"{shard.name}.tfrecord", config.output.compression) as writer:
         for item in shard.items:
             examined = examiner.examine(item, partial(_open, config.image))
-            if examined is not None:
-                try:
-                    record = encode(
-                        image=examined.picture,
-                        image_id=item.image_id,
-                        basename=examined.basename,
-                        masks=examined.masks,
-                        class_ids=examined.class_ids,
-                        layout=config.output.layout,
-                    )
-                except DataError as error:
-                    examiner.lost(examined, Issue(error.code, error.message))
-                else:
-                    writer.write(record)
-                    examiner.written(examined, len(record))
-                    images.append({"id": item.image_id, "key": item.entry.key, "objects": len(examined.masks)})
+            if examined is not None and _write(examiner, examined, writer):
+                listed.append({"id": item.image_id, "key": item.entry.key, "objects": len(examined.masks)})
             tick()
     tally = examiner.tally
     file = ShardFile(
@@ -72,11 +58,30 @@ def convert_shard(config: Config, classes: ClassMap, folder: Path, shard: Shard,
     done = {
         **file.model_dump(),
         "counts": tally.to_dict(),
-        "records": images,
+        "records": listed,
         "issues": [issue.to_dict() for issue in examiner.issues],
     }
     replace_text(folder / f"{shard.name}.json", json.dumps(done, ensure_ascii=False) + "\n")
     return ShardResult(shard.split, tally, examiner.issues, file)
+
+
+def _write(examiner: Examiner, examined: Examined[StoredImage], writer: ShardWriter) -> bool:
+    """Whether the record of an image could be made, and so was written."""
+    try:
+        record = encode(
+            image=examined.picture,
+            image_id=examined.item.image_id,
+            basename=examined.basename,
+            masks=examined.masks,
+            class_ids=examined.class_ids,
+            layout=examiner.config.output.layout,
+        )
+    except DataError as error:
+        examiner.lost(examined, Issue(error.code, error.message))
+        return False
+    writer.write(record)
+    examiner.written(examined, len(record))
+    return True
 
 
 def rehearse_shard(config: Config, classes: ClassMap, shard: Shard, tick: Tick) -> ShardResult:
