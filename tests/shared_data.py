@@ -5,5 +5,5 @@ from __future__ import annotations
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-SHARED = REPOSITORY.parent / "shared" / "data"
+SHARED = (REPOSITORY.parent / "shared" / "data").resolve()
 """Data sets that are not ours to distribute; tests take what is there, and do without where nothing is."""

@@ -74,14 +74,14 @@ class _Lists(msgspec.Struct):
     categories: list[msgspec.Raw] = []
 
 
-class _Image(msgspec.Struct):
+class _Image(msgspec.Struct, gc=False):
     id: Id
     file_name: str
     width: int | None = None
     height: int | None = None
 
 
-class _Category(msgspec.Struct):
+class _Category(msgspec.Struct, gc=False):
     id: Id
     name: str
 

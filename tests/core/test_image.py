@@ -29,8 +29,8 @@ from maskflow_convert.image import (
     read_size,
 )
 from maskflow_convert.issues import CATALOGUE
+from shared_data import SHARED as DATA
 
-DATA = Path(__file__).parents[2].parent / "shared" / "data"
 RANDOM = np.random.default_rng(4)
 COLOURS = RANDOM.integers(0, 256, (3, 5, 3), dtype=np.uint8)
 GREYS = RANDOM.integers(0, 256, (3, 5), dtype=np.uint8)

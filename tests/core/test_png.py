@@ -7,7 +7,6 @@ import math
 import struct
 import zlib
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from random import Random
 
 import numpy as np
@@ -17,8 +16,7 @@ from PIL import Image, ImageDraw
 
 from maskflow_convert.errors import ImageError
 from maskflow_convert.image import encode_png, png
-
-DATA = Path(__file__).parents[2].parent / "shared" / "data"
+from shared_data import SHARED as DATA
 
 
 def decode_with_pillow(data: bytes) -> NDArray[np.generic]:
