@@ -107,6 +107,7 @@ _AREA = msgspec.json.Decoder(_Area)
 _NAMED = msgspec.json.Decoder(_Named)
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_NO_IMAGE = _Image(id="", file_name="")
 _REDUNDANT = re.compile(r"(^|/)\.?(/|$)")
 _SEPARATORS = re.compile(rb"[ \t\r\n,]*")
 _IS_SEPARATOR = np.isin(np.arange(256), list(b" \t\r\n,"))
@@ -170,15 +171,17 @@ class _Indexing:
 
     def images(self, pieces: Sequence[msgspec.Raw]) -> tuple[list[_Image], dict[Id, int]]:
         """The images that can be used, and the number of each by its id."""
+        images, broken = _decode_each(_IMAGE.decode, pieces, instead=_NO_IMAGE)
+        if not broken and _all_usable(images):
+            return images, {image.id: number for number, image in enumerate(images)}
         usable: list[_Image] = []
         numbers: dict[Id, int] = {}
         names: set[str] = set()
         offsets = _Spans.of(self._text, pieces).offsets
-        images, broken = _decode_each(_IMAGE.decode, pieces, instead=None)
         for position, told in broken.items():
             self._list("image-entry-broken", offsets[position], told, loss=Loss.IMAGE)
         for position, image in enumerate(images):
-            if image is None:
+            if position in broken:
                 continue
             image.file_name = name = _key(image.file_name)
             if image.id in numbers:
@@ -243,6 +246,20 @@ def _key(file_name: str) -> str:
     """One spelling for each file: backslashes, `./` and `//` are other ways to write the same."""
     name = file_name.replace("\\", "/")
     return str(PurePosixPath(name)) if _REDUNDANT.search(name) else name
+
+
+def _all_usable(images: Sequence[_Image]) -> bool:
+    """Whether there is nothing to say of any image, found out together, which is quicker than one by one."""
+    ids = {image.id for image in images}
+    names = {image.file_name for image in images}
+    return (
+        len(ids) == len(names) == len(images)
+        and all(isinstance(name, str) or -(2**63) <= name < 2**63 for name in ids)
+        and not any("\\" in name or _REDUNDANT.search(name) for name in names)
+        and all(
+            length is None or 1 <= length < 2**31 for length in {i.width for i in images} | {i.height for i in images}
+        )
+    )
 
 
 def _fault(image: _Image) -> str | None:
