@@ -108,7 +108,7 @@ _NAMED = msgspec.json.Decoder(_Named)
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _NO_IMAGE = _Image(id="", file_name="")
-_REDUNDANT = re.compile(r"(^|/)\.?(/|$)")
+_REDUNDANT = re.compile(r"\\|(^|/)\.?(/|$)", re.MULTILINE)
 _SEPARATORS = re.compile(rb"[ \t\r\n,]*")
 _IS_SEPARATOR = np.isin(np.arange(256), list(b" \t\r\n,"))
 
@@ -244,8 +244,7 @@ class _Indexing:
 
 def _key(file_name: str) -> str:
     """One spelling for each file: backslashes, `./` and `//` are other ways to write the same."""
-    name = file_name.replace("\\", "/")
-    return str(PurePosixPath(name)) if _REDUNDANT.search(name) else name
+    return str(PurePosixPath(file_name.replace("\\", "/"))) if _REDUNDANT.search(file_name) else file_name
 
 
 def _all_usable(images: Sequence[_Image]) -> bool:
@@ -255,7 +254,7 @@ def _all_usable(images: Sequence[_Image]) -> bool:
     return (
         len(ids) == len(names) == len(images)
         and all(isinstance(name, str) or -(2**63) <= name < 2**63 for name in ids)
-        and not any("\\" in name or _REDUNDANT.search(name) for name in names)
+        and not _REDUNDANT.search("\n".join(names))
         and all(
             length is None or 1 <= length < 2**31 for length in {i.width for i in images} | {i.height for i in images}
         )
