@@ -142,7 +142,7 @@ def encode_png(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
     """A PNG of grey or RGB pixels, not interlaced, nothing else in it; equal pixels give equal bytes.
 
     On 100 COCO photographs of 0.27 megapixels it takes 3.2 ms each where Pillow takes 52 ms by default, and
-    makes 2.5 % more bytes; of fluorescence micrographs 0.5 % more, of drawings 1.6 % less. Beside the pixels
+    makes 2.5 % more bytes; of fluorescence micrographs 2.0 % more, of drawings 1.6 % less. Beside the pixels
     it needs the PNG twice and a few megabytes, however large the image.
 
     Args:
