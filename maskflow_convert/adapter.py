@@ -107,8 +107,8 @@ class Adapter(ABC, Generic[OptionsT, RecordT]):
             RecordError: the record is broken; the message says how, `path` and `line` where.
         """
 
-    def where(self, instance: Instance) -> tuple[Path, int] | None:
-        """The file and the line, counted from 1, that describe an instance; None where there is no such place.
+    def where(self, record: RecordT, instance: Instance) -> tuple[Path, int] | None:
+        """The file and the line, counted from 1, that describe an instance of a record; None where there is none.
 
         Called for an object with an issue only, so it may take its time.
         """

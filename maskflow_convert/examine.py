@@ -202,7 +202,7 @@ class Examiner:
         """An issue with one object, and the line that describes the object."""
         issue = issue.within(name=instance.id)
         try:
-            where = self.adapters[item.source].where(instance)
+            where = self.adapters[item.source].where(item.entry.record, instance)
         except Exception:  # an adapter is somebody else's code; an issue without a line is better than none
             return issue
         return issue if where is None else replace(issue, path=str(where[0]), line=where[1])

@@ -72,7 +72,7 @@ class Instance(Model):
     """One object: what it is, where it is.
 
     `crowd` marks a region of many objects that were not told apart. For messages, `id` is how the source refers to the
-    object, and `offset` where in the source's file it stands, in bytes, for `Adapter.where` to make a line of;
+    object, and `offset` where in its file it stands, in bytes or lines or as its adapter counts, for `Adapter.where`;
     `attributes` is what else the source says of it.
     """
 

@@ -54,7 +54,7 @@ class CocoAdapter(Adapter[CocoOptions, CocoRecord]):
             issues=tuple(issues),
         )
 
-    def where(self, instance: Instance) -> tuple[Path, int] | None:
+    def where(self, record: CocoRecord, instance: Instance) -> tuple[Path, int] | None:
         """The line of the annotation."""
         return self._line(instance.offset or 0)
 

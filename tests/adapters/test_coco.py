@@ -194,8 +194,9 @@ def test_an_annotation_may_have_no_id(tmp_path):
     annotation = an_annotation()
     del annotation["id"]
     adapter = adapter_of(tmp_path, one_each_line(a_file([an_annotation(), annotation])).encode())
-    [sample] = read_all(adapter)
-    assert [(i.id, adapter.where(i)) for i in sample.instances] == [
+    [entry] = adapter.index().entries
+    sample = adapter.read(entry.record)
+    assert [(i.id, adapter.where(entry.record, i)) for i in sample.instances] == [
         ("1", (tmp_path / "instances.json", 8)),
         (None, (tmp_path / "instances.json", 9)),
     ]
@@ -770,8 +771,13 @@ def test_one_index_however_the_file_is_written(tmp_path, way):
     assert list(map(placeless, samples)) == list(map(placeless, read_all(expected)))
     behind = [[text.encode()[i.offset :].decode() for i in sample.instances] for sample in samples]
     assert [[json.JSONDecoder().raw_decode(rest)[0] for rest in texts] for texts in behind] == of_each
-    instances = [instance for sample in samples for instance in sample.instances]
-    assert [adapter.where(instance) for instance in instances] == [
+    records = [entry.record for entry in index.entries]
+    places = [
+        adapter.where(record, instance)
+        for record, sample in zip(records, samples, strict=True)
+        for instance in sample.instances
+    ]
+    assert places == [
         (tmp_path / "written.json", text.count("\n") - rest.count("\n") + 1) for texts in behind for rest in texts
     ]
 
@@ -825,7 +831,7 @@ def test_issues_stand_at_their_line(tmp_path, newline, before, mark):
     [entry] = index.entries
     path = tmp_path / "instances.json"
     sample = adapter.read(entry.record)
-    assert [(i.id, adapter.where(i)) for i in sample.instances] == [
+    assert [(i.id, adapter.where(entry.record, i)) for i in sample.instances] == [
         ("11", (path, 12 + before)),
         ("11", (path, 22 + before)),
         (None, (path, 23 + before)),
