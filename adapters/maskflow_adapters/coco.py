@@ -9,7 +9,8 @@ import msgspec
 from pydantic import Field
 
 from maskflow_adapters import json_text
-from maskflow_adapters.coco_index import CocoRecord, Id, annotation_name, index_file
+from maskflow_adapters.coco_file import Id
+from maskflow_adapters.coco_index import CocoRecord, annotation_name, index_file
 from maskflow_convert import Adapter, AdapterOptions, Image, Index, InputPath, Instance, Issue, Loss, Sample
 from maskflow_convert.errors import RecordError, ShapeError
 from maskflow_convert.shape import Box, Polygons, Rle, Shape
