@@ -8,7 +8,8 @@ lengths do not reach it at all.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,15 +21,20 @@ from maskflow_convert import runs
 from maskflow_convert.errors import ImageError, ShapeError
 from maskflow_convert.image import read_labels
 from maskflow_convert.runs import Runs
-from maskflow_convert.shape import Bitmap, Box, Polygons, Region, Rle, Shape
+from maskflow_convert.shape import Bitmap, Box, Drawing, Polygons, Region, Rle, Shape, Union
 
 MAX_COORDINATE = 1e6
-"""Furthest coordinate of a polygon in pixels; pycocotools was seen to end the process at 1e8."""
+"""Furthest coordinate of a polygon or figure in pixels; pycocotools was seen to end the process at 1e8."""
 
 MAX_OUTLINE = 2e6
 """Longest outline of a polygon part in pixels: rleFrPoly keeps five points of about 20 bytes for each."""
 
+MAX_ELLIPSE = 3e9
+"""Largest width times height of an ellipse in pixels: Pillow computes with their square, in 64 bits."""
+
 Part = Sequence[float]
+Pen = Callable[[ImageDraw.ImageDraw, Part], None]
+"""Draws one part, in the coordinates of a canvas."""
 
 
 class Rasteriser:
@@ -53,7 +59,9 @@ class Rasteriser:
             case Polygons(rasteriser="coco"):
                 return self._coco_polygons(usable_parts(shape))
             case Polygons():
-                return self._labelme_polygons(usable_parts(shape))
+                return self._drawn(usable_parts(shape), _fill_polygon)
+            case Drawing():
+                return self._drawing(shape)
             case Rle():
                 return self._rle(shape)
             case Box():
@@ -62,6 +70,22 @@ class Rasteriser:
                 return self._bitmap(shape)
             case Region():
                 return self._region(shape)
+            case Union():
+                return self._union(shape)
+
+    def areas_of_parts(self, polygons: Polygons) -> list[int]:
+        """Number of pixels that each of the parts covers by itself; those of fewer than three points have none.
+
+        Raises:
+            ShapeError: as `runs`.
+        """
+        parts = usable_parts(polygons)
+        if polygons.rasteriser == "coco":
+            encoded = coco_mask.frPyObjects([list(part) for part in parts], self.height, self.width)
+            areas = iter(coco_mask.area(encoded).tolist())
+        else:
+            areas = iter([self._drawn([part], _fill_polygon).area for part in parts])
+        return [next(areas) if len(part) >= 6 else 0 for part in polygons.parts]
 
     def _coco_polygons(self, parts: Sequence[Part]) -> Runs:
         encoded = coco_mask.frPyObjects([list(part) for part in parts], self.height, self.width)
@@ -69,12 +93,49 @@ class Rasteriser:
         counts = runs.parse_counts(merged["counts"].decode("ascii"))
         return runs.from_counts(counts, width=self.width, height=self.height)
 
-    def _labelme_polygons(self, parts: Sequence[Part]) -> Runs:
-        canvas = Image.new("1", (self.width, self.height))
+    def _drawing(self, drawing: Drawing) -> Runs:
+        points = usable_points(drawing)
+        match drawing.figure:
+            case "rectangle":
+                return self._drawn([_box_around(points)], _fill_rectangle)
+            case "ellipse":
+                return self._drawn([_box_around(points)], _fill_ellipse)
+            case "line":
+                return self._drawn([points], partial(_draw_line, thickness=drawing.thickness), drawing.thickness)
+
+    def _drawn(self, parts: Sequence[Part], pen: Pen, margin: int = 0) -> Runs:
+        """What a pen draws that goes no further than `margin` pixels beyond the points.
+
+        The canvas has no more rows than the parts can reach, and they are raised to its top. To Pillow that is the
+        same, since it cuts coordinates to whole numbers and goes from row to row. In a row it computes with floats of
+        32 bits, and so the columns stay where they are: moved to the left, some outlines lose or gain a pixel.
+        """
+        left, right = _reach([x for part in parts for x in part[0::2]], margin, self.width)
+        top, bottom = _reach([y for part in parts for y in part[1::2]], margin, self.height)
+        if right <= left or bottom <= top:
+            return runs.nothing(self.width, self.height)
+        canvas = Image.new("1", (right, bottom - top))
         draw = ImageDraw.Draw(canvas)
         for part in parts:
-            draw.polygon(list(part), fill=1, outline=1)
-        return runs.from_dense(np.asarray(canvas))
+            pen(draw, _raised(part, top))
+        return self._placed(np.asarray(canvas.crop((left, 0, right, bottom - top))), left, top)
+
+    def _placed(self, patch: NDArray[np.bool_], left: int, top: int) -> Runs:
+        """A `[rows, columns]` mask that lies within the image, its top-left pixel at (`left`, `top`)."""
+        rows = patch.shape[0]
+        positions = np.flatnonzero(patch.T)
+        positions += positions // rows * (self.height - rows) + (left * self.height + top)
+        return runs.from_positions(positions, width=self.width, height=self.height)
+
+    def _union(self, union: Union) -> Runs:
+        masks = []
+        for number, member in enumerate(union.members):
+            try:
+                masks.append(self.runs(member))
+            except ShapeError as error:
+                message = f"member {number} of {len(union.members)}: {error.message}"
+                raise ShapeError(error.code, message, error.path, error.line) from error
+        return runs.union(masks, width=self.width, height=self.height)
 
     def _rle(self, rle: Rle) -> Runs:
         if (rle.width, rle.height) != (self.width, self.height):
@@ -99,9 +160,8 @@ class Rasteriser:
         right, bottom = min(bitmap.x + width, self.width), min(bitmap.y + height, self.height)
         if right <= left or bottom <= top:
             return runs.nothing(self.width, self.height)
-        y, x = np.nonzero(patch[top - bitmap.y : bottom - bitmap.y, left - bitmap.x : right - bitmap.x])
-        positions = np.sort((x + left) * self.height + (y + top))
-        return runs.from_positions(positions, width=self.width, height=self.height)
+        inside = patch[top - bitmap.y : bottom - bitmap.y, left - bitmap.x : right - bitmap.x]
+        return self._placed(inside, left, top)
 
     def _region(self, region: Region) -> Runs:
         if region.source not in self._regions:
@@ -125,23 +185,30 @@ def usable_parts(polygons: Polygons) -> list[Part]:
         ShapeError: `polygon-odd-length`, `polygon-not-finite`, `polygon-too-far`, `polygon-too-few-points`.
     """
     for number, part in enumerate(polygons.parts):
-        if len(part) % 2:
-            raise ShapeError("polygon-odd-length", f"part {number} has {len(part)} numbers")
-        if not all(map(math.isfinite, part)):
-            at = next(i for i, value in enumerate(part) if not math.isfinite(value))
-            raise ShapeError(
-                "polygon-not-finite", f"part {number} has {part[at]} as its point {at // 2}'s {'xy'[at % 2]}"
-            )
-        if part and max(max(part), -min(part)) > MAX_COORDINATE:
-            furthest = max(part, key=abs)
-            raise ShapeError("polygon-too-far", f"part {number} has the coordinate {furthest:g}")
-        if len(part) > 2 and (max(part) - min(part)) * len(part) > MAX_OUTLINE < (length := _outline(part)):
-            raise ShapeError("polygon-too-far", f"part {number} has an outline of {length:.0f} pixels")
+        _check_part(part, f"part {number}")
     parts: list[Part] = [part for part in polygons.parts if len(part) >= 6]
     if not parts:
         points = max((len(part) // 2 for part in polygons.parts), default=0)
         raise ShapeError("polygon-too-few-points", f"the largest of {len(polygons.parts)} parts has {points} points")
     return parts
+
+
+def usable_points(drawing: Drawing) -> Part:
+    """The points of a figure, every one of them fit for native code.
+
+    Raises:
+        ShapeError: `polygon-odd-length`, `polygon-not-finite`, `polygon-too-far`, `polygon-too-few-points`.
+    """
+    points = drawing.points
+    _check_part(points, f"the {drawing.figure}")
+    if len(points) < 4:
+        raise ShapeError("polygon-too-few-points", f"the {drawing.figure} has {len(points) // 2} of two points")
+    if drawing.thickness > MAX_COORDINATE:
+        raise ShapeError("polygon-too-far", f"the {drawing.figure} is {drawing.thickness:g} pixels thick")
+    left, top, right, bottom = _box_around(points)
+    if drawing.figure == "ellipse" and (right - left) * (bottom - top) > MAX_ELLIPSE:
+        raise ShapeError("polygon-too-far", f"the ellipse has {right - left:g} x {bottom - top:g} pixels")
+    return points
 
 
 def check_box(box: Box) -> None:
@@ -170,6 +237,52 @@ def label_runs(labels: NDArray[np.integer]) -> Mapping[int, Runs]:
         for value, members in zip(distinct, np.split(order, firsts[1:]), strict=True)
         if value != 0
     }
+
+
+def _check_part(part: Part, name: str) -> None:
+    """Refuse coordinates that native code cannot bear."""
+    if len(part) % 2:
+        raise ShapeError("polygon-odd-length", f"{name} has {len(part)} numbers")
+    if not all(map(math.isfinite, part)):
+        at = next(i for i, value in enumerate(part) if not math.isfinite(value))
+        raise ShapeError("polygon-not-finite", f"{name} has {part[at]} as its point {at // 2}'s {'xy'[at % 2]}")
+    if part and max(max(part), -min(part)) > MAX_COORDINATE:
+        furthest = max(part, key=abs)
+        raise ShapeError("polygon-too-far", f"{name} has the coordinate {furthest:g}")
+    if len(part) > 2 and (max(part) - min(part)) * len(part) > MAX_OUTLINE < (length := _outline(part)):
+        raise ShapeError("polygon-too-far", f"{name} has an outline of {length:.0f} pixels")
+
+
+def _fill_polygon(draw: ImageDraw.ImageDraw, part: Part) -> None:
+    draw.polygon(part, fill=1, outline=1)
+
+
+def _fill_rectangle(draw: ImageDraw.ImageDraw, corners: Part) -> None:
+    draw.rectangle(corners, fill=1, outline=1)
+
+
+def _fill_ellipse(draw: ImageDraw.ImageDraw, corners: Part) -> None:
+    draw.ellipse(corners, fill=1, outline=1)
+
+
+def _draw_line(draw: ImageDraw.ImageDraw, points: Part, *, thickness: int) -> None:
+    draw.line(points, fill=1, width=thickness)
+
+
+def _box_around(points: Part) -> Part:
+    """The top-left and the bottom-right corner."""
+    return min(points[0::2]), min(points[1::2]), max(points[0::2]), max(points[1::2])
+
+
+def _reach(values: Sequence[float], margin: int, size: int) -> tuple[int, int]:
+    """The first of `size` pixels that can be drawn on, and the one after the last."""
+    return max(math.floor(min(values)) - margin, 0), min(math.floor(max(values)) + margin + 2, size)
+
+
+def _raised(part: Part, rows: int) -> Part:
+    raised = list(part)
+    raised[1::2] = [y - rows for y in part[1::2]]
+    return raised
 
 
 def _mask_image(source: Path | bytes) -> NDArray[np.integer]:

@@ -45,6 +45,19 @@ class Polygons(Model):
     rasteriser: Literal["coco", "labelme"] = "coco"
 
 
+class Drawing(Model):
+    """A figure with the pixels that Pillow's `ImageDraw` gives it, as LabelMe uses it. Its borders belong to it.
+
+    `points` is a flat `(x0, y0, x1, y1, ...)`: two opposite corners of a `rectangle`; two of the box that an `ellipse`
+    fills; the points of a `line` from one to the next, which is `thickness` pixels wide.
+    """
+
+    kind: Literal["drawing"] = "drawing"
+    figure: Literal["rectangle", "ellipse", "line"]
+    points: tuple[float, ...]
+    thickness: PositiveInt = 1
+
+
 class Rle(Model):
     """Run lengths of the whole image, down the columns, the first run being zeros (COCO's RLE).
 
@@ -60,13 +73,16 @@ class Rle(Model):
 class Bitmap(Model):
     """A mask in an image file of its own (or its bytes): every pixel that is not 0 belongs to the object.
 
-    Its top-left pixel lies on pixel (`x`, `y`) of the image; what hangs over the edge is cut.
+    Its top-left pixel lies on pixel (`x`, `y`) of the image; what hangs over the edge is cut. `width` and `height` are
+    what the annotation says of its size, in pixels, if it does; they are held against it.
     """
 
     kind: Literal["bitmap"] = "bitmap"
     source: Path | bytes
     x: int = 0
     y: int = 0
+    width: int | None = None
+    height: int | None = None
 
 
 class Region(Model):
@@ -77,4 +93,14 @@ class Region(Model):
     value: PositiveInt
 
 
-Shape = Annotated[Box | Polygons | Rle | Bitmap | Region, Field(discriminator="kind")]
+Mask = Annotated[Polygons | Drawing | Rle | Bitmap | Region, Field(discriminator="kind")]
+
+
+class Union(Model):
+    """Several masks that make up one object: every pixel of any of them belongs to it."""
+
+    kind: Literal["union"] = "union"
+    members: tuple[Mask, ...]
+
+
+Shape = Annotated[Box | Polygons | Drawing | Rle | Bitmap | Region | Union, Field(discriminator="kind")]

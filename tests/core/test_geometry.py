@@ -18,7 +18,7 @@ from pycocotools import mask as coco_mask
 
 from maskflow_convert.errors import ShapeError
 from maskflow_convert.geometry import Rasteriser
-from maskflow_convert.shape import Bitmap, Box, Polygons, Region, Rle, Shape
+from maskflow_convert.shape import Bitmap, Box, Drawing, Polygons, Region, Rle, Shape, Union
 
 # pycocotools' decode, not ours, does so under NumPy 2
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
@@ -178,6 +178,154 @@ def test_a_part_of_too_few_points_adds_nothing(rasteriser: str, short: Part, pla
 def test_polygons_at_the_limit_are_drawn(rasteriser: str, part: Part) -> None:
     found = pixels(polygons(part, rasteriser=rasteriser), 20, 15)
     assert np.array_equal(found, JUDGES[rasteriser]([part], 20, 15))
+
+
+far = st.integers(0, 19_000)
+
+
+@given(part=outlines, x=far, y=far)
+def test_a_polygon_far_out_has_the_pixels_of_pillow_too(part: Part, x: int, y: int) -> None:
+    """Rows that it cannot reach are left out. Columns are not, since Pillow rounds otherwise where they are few."""
+    for width, height, dx, dy in ((x + 40, 40, x, 0), (40, y + 40, 0, y)):
+        moved = [value + (dx, dy)[at % 2] for at, value in enumerate(part)]
+        found = Rasteriser(width, height).runs(polygons(moved, rasteriser="labelme"))
+        assert np.array_equal(found.positions(), np.flatnonzero(by_pillow([moved], width, height).T))
+
+
+def test_many_polygons_on_a_slide_scan() -> None:
+    """10,000 canvases of 20,000 x 20,000 pixels would take hours."""
+    rasteriser = Rasteriser(20_000, 20_000)
+    for number in range(10_000):
+        x, y = (number % 100) * 200, (number // 100) * 200
+        runs = rasteriser.runs(polygons((x, y, x + 9, y, x + 9, y + 4, x, y + 4), rasteriser="labelme"))
+        assert runs.starts.tolist() == [column * 20_000 + y for column in range(x, x + 10)]
+        assert set(runs.lengths.tolist()) == {5}
+
+
+def drawing(figure: str, *points: float, thickness: int = 1) -> Drawing:
+    return Drawing(figure=figure, points=points, thickness=thickness)
+
+
+def drawn_by_pillow(shape: Drawing, width: int, height: int) -> Mask:
+    """As LabelMe's `shape_to_mask` draws, on a canvas of the whole image."""
+    canvas = Image.fromarray(np.zeros((height, width), dtype=np.uint8))
+    draw = ImageDraw.Draw(canvas)
+    points = list(zip(shape.points[::2], shape.points[1::2], strict=True))
+    if shape.figure == "line":
+        draw.line(xy=points, fill=1, width=shape.thickness)
+    else:
+        corners = [tuple(map(end, zip(*points, strict=True))) for end in (min, max)]
+        {"rectangle": draw.rectangle, "ellipse": draw.ellipse}[shape.figure](corners, outline=1, fill=1)
+    return np.array(canvas, dtype=bool)
+
+
+@pytest.mark.parametrize("figure", ["rectangle", "ellipse"])
+@given(corners=st.tuples(*[coordinates] * 4), x=far, y=far)
+def test_figures_have_the_pixels_of_pillow(figure: str, corners: tuple[float, ...], x: int, y: int) -> None:
+    for width, height, dx, dy in ((33, 21, 0, 0), (x + 33, 21, x, 0), (33, y + 21, 0, y)):
+        shape = drawing(figure, *(value + (dx, dy)[at % 2] for at, value in enumerate(corners)))
+        found = Rasteriser(width, height).runs(shape)
+        assert np.array_equal(found.positions(), np.flatnonzero(drawn_by_pillow(shape, width, height).T))
+
+
+@given(points=outlines, thickness=st.integers(1, 30), x=far, y=far)
+def test_lines_have_the_pixels_of_pillow(points: Part, thickness: int, x: int, y: int) -> None:
+    for width, height, dx, dy in ((33, 21, 0, 0), (x + 33, 21, x, 0), (33, y + 21, 0, y)):
+        moved = [value + (dx, dy)[at % 2] for at, value in enumerate(points)]
+        shape = drawing("line", *moved, thickness=thickness)
+        found = Rasteriser(width, height).runs(shape)
+        assert np.array_equal(found.positions(), np.flatnonzero(drawn_by_pillow(shape, width, height).T))
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        (drawing("rectangle", 4, 3, 1, 1), "...... .####. .####. .####."),
+        (drawing("rectangle", 1.9, 1.9, 4.2, 2.9), "...... .####. .####. ......"),
+        (drawing("rectangle", -0.9, -9, 0.9, 9), "#..... #..... #..... #....."),
+        (drawing("rectangle", -0.9, -0.9, -0.2, -0.2), "#..... ...... ...... ......"),
+        (drawing("ellipse", 1, 0, 4, 3), "..##.. .####. .####. ..##.."),
+        (drawing("ellipse", 4, 3, 1, 0), "..##.. .####. .####. ..##.."),
+        (drawing("ellipse", 2, 2, 2, 2), "...... ...... ...... ......"),
+        (drawing("line", 0, 0, 3, 3), "#..... .#.... ..#... ...#.."),
+        (drawing("line", 0, 1, 5, 1, thickness=2), "...... ###### ###### ......"),
+        (drawing("line", 1, 1, 1, 1), "...... .#.... ...... ......"),
+        (drawing("line", 9, 9, 20, 9, thickness=3), "...... ...... ...... ......"),
+    ],
+)
+def test_figures_by_hand(shape: Drawing, expected: str) -> None:
+    assert ["".join(".#"[int(pixel)] for pixel in row) for row in pixels(shape, 6, 4)] == expected.split()
+
+
+@pytest.mark.parametrize("figure", ["rectangle", "ellipse", "line"])
+@pytest.mark.parametrize(
+    ("points", "code"),
+    [
+        pytest.param((0, 0, math.nan, 9), "polygon-not-finite", id="NaN"),
+        pytest.param((0, -math.inf, 9, 9), "polygon-not-finite", id="infinity"),
+        pytest.param((0, 0, 1e9, 9), "polygon-too-far", id="1e9"),
+        pytest.param((-1e6 - 1, 0, 9, 9), "polygon-too-far", id="just beyond -1e6"),
+        pytest.param((-1e6, 0, 1e6, 9), "polygon-too-far", id="too long"),
+        pytest.param((0, 0, 9), "polygon-odd-length", id="odd length"),
+        pytest.param((0, 0), "polygon-too-few-points", id="one point"),
+        pytest.param((), "polygon-too-few-points", id="no point"),
+    ],
+)
+def test_no_figure_reaches_native_code_that_it_cannot_bear(figure: str, points: Part, code: str) -> None:
+    assert refusal(drawing(figure, *points)).code == code
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        pytest.param(drawing("ellipse", -50_000, -50_000, 50_000, 50_000), id="a huge circle"),
+        pytest.param(drawing("ellipse", 0, 0, 4e5, 7501), id="a huge ellipse"),
+        pytest.param(drawing("line", 0, 0, 9, 9, thickness=10**6 + 1), id="a thick line"),
+        pytest.param(drawing("line", 0, 0, 9, 9, thickness=10**30), id="a line thicker than integers are"),
+    ],
+)
+def test_figures_beyond_all_measure_are_refused(shape: Drawing) -> None:
+    assert refusal(shape).code == "polygon-too-far"
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        drawing("ellipse", -27_000, -27_000, 27_000, 27_000),
+        drawing("ellipse", -4e5, 3, 4e5, 3700),
+        drawing("rectangle", -4e5, -4e5, 4e5, 4e5),
+        drawing("line", -4e5, -4e5, 4e5, 4e5, thickness=10**6),
+    ],
+)
+def test_figures_at_the_limit_are_drawn(shape: Drawing) -> None:
+    assert np.array_equal(pixels(shape, 20, 15), drawn_by_pillow(shape, 20, 15))
+
+
+@given(parts=st.lists(outlines, max_size=4), width=sizes, height=sizes)
+def test_a_union_has_every_pixel_of_its_members(parts: list[Part], width: int, height: int) -> None:
+    members = [polygons(part, rasteriser="labelme") for part in parts]
+    found = Rasteriser(width, height).runs(Union(members=tuple(members)))
+    assert np.array_equal(found.to_dense(), by_pillow(parts, width, height))
+    assert (found.starts[1:] > (found.starts + found.lengths)[:-1]).all()
+
+
+def test_a_union_of_every_kind() -> None:
+    members = (
+        drawing("line", 5, 0, 5, 3),
+        polygons((0, 0, 1, 0, 1, 1, 0, 1), rasteriser="labelme"),
+        Rle(height=4, width=6, counts=(22, 1, 1)),
+        Bitmap(source=png(PATCH), x=2, y=2),
+        Region(source=png(np.eye(4, 6, dtype=np.uint8)), value=1),
+        Bitmap(source=png(PATCH), x=-9),
+    )
+    found = ["".join(".#"[int(pixel)] for pixel in row) for row in pixels(Union(members=members), 6, 4)]
+    assert found == ["##...#", "##...#", "..####", "..##.#"]
+
+
+def test_a_union_says_which_member_is_refused() -> None:
+    members = (drawing("line", 5, 0, 5, 3), drawing("line", 5, 0), drawing("line", 5))
+    error = refusal(Union(members=members))
+    assert (error.code, error.message) == ("polygon-too-few-points", "member 1 of 3: the line has 1 of two points")
 
 
 BARS = np.array([[0, 1, 1, 0], [0, 0, 1, 1], [1, 0, 0, 0]], dtype=bool)

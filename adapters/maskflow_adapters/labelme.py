@@ -1,0 +1,187 @@
+"""LabelMe: a JSON file for each image, beside the image or with it inside; X-AnyLabeling writes the same."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Annotated, NoReturn
+
+from pydantic import Field, PositiveInt
+
+from maskflow_adapters import json_text
+from maskflow_adapters.labelme_file import LabelmeFile, read_file
+from maskflow_adapters.labelme_shapes import NO_CLASSES, Strokes, groups_of, instance_of, labels_of
+from maskflow_convert import (
+    Adapter,
+    AdapterOptions,
+    Entry,
+    Frame,
+    Image,
+    Index,
+    InputPath,
+    Instance,
+    Issue,
+    Loss,
+    RecordError,
+    Sample,
+    SourceError,
+)
+from maskflow_convert.errors import ShapeError
+
+
+class LabelmeOptions(AdapterOptions):
+    """Options of the `labelme` adapter."""
+
+    annotations: InputPath = Field(
+        description="a JSON file, or a folder: all JSON files in it and in its sub-folders, links not followed"
+    )
+    images: InputPath | None = Field(
+        None,
+        description="the folder of the images; omitted: each lies where its `imagePath` says, seen from the JSON file",
+    )
+    labels: InputPath | None = Field(
+        None, description="LabelMe's labels.txt, a label a line, in their order; omitted: those of the files, sorted"
+    )
+    line_width: PositiveInt | None = Field(
+        None, description="draws `line` and `linestrip` so many pixels wide, LabelMe 10; omitted: they are an issue"
+    )
+    point_radius: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
+        None, description="draws `point` and `points` as discs of that radius, LabelMe 5; omitted: they are an issue"
+    )
+
+
+class LabelmeAdapter(Adapter[LabelmeOptions, str]):
+    """LabelMe's JSON of versions 3 to 6, and X-AnyLabeling's.
+
+    A record is the path of a JSON file within the folder of annotations, with `/` between its parts.
+    """
+
+    Options = LabelmeOptions
+
+    def index(self) -> Index[str]:
+        """List the JSON files in the order of their paths."""
+        entries: list[Entry[str]] = []
+        issues: list[Issue] = []
+        labels: set[str] = set()
+        for key in self._keys():
+            try:
+                file = read_file(self._folder / key)
+            except RecordError as error:
+                issues.append(self._unlisted(key, error))
+                continue
+            head = file.head
+            pixels = (head.image_width or 0) * (head.image_height or 0)
+            file_name = PureWindowsPath(head.image_path or "").name or None
+            entries.append(Entry(key, key, pixels=pixels, file_name=file_name))
+            if self.options.labels is None:
+                labels.update(labels_of(file))
+        if not entries and not any(issue.loss for issue in issues):
+            raise SourceError("holds no LabelMe file", self.options.annotations)
+        listed = sorted(labels) if self.options.labels is None else _read_labels(self.options.labels)
+        return Index(entries, listed, issues)
+
+    def read(self, record: str) -> Sample:
+        """The image and its shapes; an instance with a shape that cannot be used becomes an issue of the sample."""
+        file = read_file(self._folder / record)
+        strokes = Strokes(self.options.line_width, self.options.point_radius)
+        instances: list[Instance] = []
+        issues: list[Issue] = []
+        for pieces in groups_of(file):
+            try:
+                instances.append(instance_of(file, pieces, strokes))
+            except ShapeError as error:
+                name = str(pieces[0].number)
+                line = error.line or file.line(pieces[0].offset)
+                issues.append(
+                    Issue(error.code, error.message, object=name, path=str(file.path), line=line, loss=Loss.OBJECT)
+                )
+        return Sample(key=record, image=self._image(record, file), instances=tuple(instances), issues=tuple(issues))
+
+    def where(self, record: str, instance: Instance) -> tuple[Path, int]:
+        """The line of the instance's first shape."""
+        path = self._folder / record
+        return path, json_text.line_of(path, instance.offset or 0)
+
+    @property
+    def _folder(self) -> Path:
+        path = self.options.annotations
+        return path.parent if path.is_file() else path
+
+    def _keys(self) -> list[str]:
+        """The paths of the JSON files within the folder."""
+        annotations = self.options.annotations
+        if annotations.is_file():
+            return [annotations.name]
+        return sorted(
+            (Path(parent) / name).relative_to(annotations).as_posix()
+            for parent, _, names in os.walk(annotations, onerror=_unreadable)
+            for name in names
+            if name.lower().endswith(".json")
+        )
+
+    def _unlisted(self, key: str, error: RecordError) -> Issue:
+        """What is said of a file that is left out of the index; it is all there is to a source of one file."""
+        if self.options.annotations.is_file():
+            raise SourceError(error.message, error.path, error.line) from error
+        loss = None if error.code == "file-foreign" else Loss.IMAGE
+        return Issue(error.code, error.message, record=key, path=str(error.path), line=error.line, loss=loss)
+
+    def _image(self, key: str, file: LabelmeFile) -> Image:
+        """The file that `imagePath` names, or else what is embedded.
+
+        What is embedded may be another encoding of the file, of lower quality, and so the file goes first. LabelMe
+        shows a file as its EXIF orientation says, and what is embedded as it is. Some files name themselves.
+
+        Raises:
+            RecordError: there is neither, or what is embedded is no base64.
+        """
+        head = file.head
+        name = PureWindowsPath(head.image_path or "").as_posix()
+        root = self.options.images or self._folder
+        folders = [root / PurePosixPath(key).parent]
+        if self.options.images:
+            folders.append(root)  # images may lie in the same sub-folders as the JSON files, or all in one
+        path = next((path for path in _candidates(name, folders, root) if path != file.path and _is_file(path)), None)
+        size = {"width": head.image_width, "height": head.image_height}
+        if path is None and (data := file.embedded()):
+            named = PurePosixPath(name).name or None
+            return Image(data=data, name=named, source=file.path, frame=Frame.STORED, **size)
+        if not head.image_path:
+            raise RecordError("the file names no image and holds none", file.path, file.line_of("imagePath"))
+        return Image(path=path or folders[-1] / _relative(name), root=root, frame=Frame.SHOWN, **size)
+
+
+def _candidates(name: str, folders: Sequence[Path], root: Path) -> Iterator[Path]:
+    """Where an image may be: by all of its name, or by the last part of it, as folders are moved."""
+    for each in (name, PurePosixPath(name).name):
+        for folder in folders:
+            path = Path(os.path.normpath(folder / each))
+            if path.is_relative_to(root):
+                yield path
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # the name is too long, or a folder is closed
+        return False
+
+
+def _relative(name: str) -> str:
+    """The name, or the last part of it if it is absolute, on Windows or elsewhere."""
+    return PurePosixPath(name).name if PureWindowsPath(name).anchor else name
+
+
+def _read_labels(path: Path) -> list[str]:
+    """The labels of a labels.txt that are classes."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(f"cannot be read: {getattr(error, 'strerror', None) or error}", path) from error
+    labels = dict.fromkeys(line.strip() for line in lines)
+    return [label for label in labels if label and label not in NO_CLASSES]
+
+
+def _unreadable(error: OSError) -> NoReturn:
+    raise SourceError(f"cannot be read: {error.strerror}", error.filename) from error
