@@ -40,7 +40,7 @@ SHAPES = {
     "empty": Rle(width=WIDTH, height=HEIGHT, counts=(WIDTH * HEIGHT,)),
     "box": Box(x0=2, y0=1, x1=6, y1=3),
 }
-"""Shapes by the name that a script calls them; `crowd` and `stranger` are good ones, `unexpressed` is none."""
+"""Shapes by the name that a script calls them; others are good ones, `unexpressed` is none."""
 
 
 class Picture(AdapterOptions):
@@ -93,6 +93,7 @@ class ScriptedAdapter(Adapter[ScriptedOptions, Page]):
             image=self._image(picture),
             instances=tuple(self._instance(name, thing) for name, thing in things if thing != "unexpressed"),
             issues=tuple(Issue("annotation-broken", "as told", object=n) for n, t in things if t == "unexpressed"),
+            doubts=(Issue("annotation-missing", "as told"),) if picture.fault == "doubtful" else (),
         )
 
     def _image(self, picture: Picture) -> Image:
@@ -105,7 +106,8 @@ class ScriptedAdapter(Adapter[ScriptedOptions, Page]):
 
     def _instance(self, name: str, thing: str) -> Instance:
         label = "stranger" if thing == "stranger" else self.options.labels[0]
-        return Instance(label=label, shape=SHAPES.get(thing, SHAPES["good"]), crowd=thing == "crowd", id=name)
+        shape, attributes = SHAPES.get(thing, SHAPES["good"]), {"difficult": thing == "difficult"}
+        return Instance(label=label, shape=shape, crowd=thing == "crowd", id=name, attributes=attributes)
 
 
 def png(fault: str | None = None) -> bytes:
