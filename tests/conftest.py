@@ -1,4 +1,4 @@
-"""The record as RECORD.md states it, read with nothing but TensorFlow's own operations."""
+"""The record as RECORD.md states it, read with nothing but TensorFlow's own operations; no deadlines for hypothesis."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from numpy.typing import NDArray
+
+settings.register_profile("untimed", deadline=None)  # a slow machine is no fault of the code
+settings.load_profile("untimed")
 
 SINGLE_NUMBERS = ("image/id", "image/width", "image/height", "image/channel", "image/n_objects")
 SINGLE_STRINGS = ("image/basename", "image/image_bytes")
