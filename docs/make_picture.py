@@ -6,41 +6,33 @@ Call it with the output of `maskflow-convert convert configs/coco.yaml`: `python
 from __future__ import annotations
 
 import sys
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from maskflow_convert.record import Record
-from maskflow_convert.records import Records, read_file
+from maskflow_convert.image import encode_png
+from maskflow_convert.image.overlay import Rgb
+from maskflow_convert.preview import Choice, Preview, preview_records
+from maskflow_convert.records import Records
 
-COLOURS = np.array([(230, 60, 60), (60, 140, 230), (60, 180, 90), (240, 180, 40), (170, 90, 210)])
 WANTED = ("scene-102.jpg", "scene-101.png", "scene-112.jpg", "scene-105.jpg")
 SCALE, GAP = 2, 12
 
 
-def picture(record: Record) -> Image.Image:
-    """The stored image above its masks on a dark ground, read as the layout `documented` says."""
-    upright = np.asarray(Image.open(BytesIO(record.png)).convert("RGB"))
-    tinted = upright // 5
-    n, x, y = record.indices.T
-    tinted[y, x] = COLOURS[n % len(COLOURS)]
-    stacked = np.concatenate([upright, np.full((GAP // SCALE, record.width, 3), 255, np.uint8), tinted])
-    return Image.fromarray(stacked).resize((record.width * SCALE, len(stacked) * SCALE), Image.Resampling.NEAREST)
+def picture(preview: Preview) -> Rgb:
+    """The stored image above the same with its masks."""
+    side = SCALE * max(preview.scene.width, preview.scene.height)
+    above, below = preview.bare(side), preview.drawn(side)
+    return np.concatenate([above, np.full((GAP, *above.shape[1:]), 255, np.uint8), below])
 
 
 def main(records: str) -> None:
     """Draw the pictures side by side."""
-    found = {record.basename: record for path in Records.find(records).paths for record in read_file(path)}
+    found = {preview.name: preview for preview in preview_records(Records.find(records), Choice(limit=1000))}
     pictures = [picture(found[name]) for name in WANTED]
-    width = sum(each.width + GAP for each in pictures) - GAP
-    sheet = Image.new("RGB", (width, max(each.height for each in pictures)), "white")
-    left = 0
-    for each in pictures:
-        sheet.paste(each, (left, 0))
-        left += each.width + GAP
-    sheet.save(Path(__file__).with_name("records.png"), optimize=True)
+    height = max(len(each) for each in pictures)
+    columns = [np.pad(each, ((0, height - len(each)), (0, GAP), (0, 0)), constant_values=255) for each in pictures]
+    Path(__file__).with_name("records.png").write_bytes(encode_png(np.concatenate(columns, axis=1)[:, :-GAP]))
 
 
 if __name__ == "__main__":

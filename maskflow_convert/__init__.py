@@ -11,25 +11,33 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from maskflow_convert.adapter import Adapter, AdapterOptions, Entry, Index, InputPath
+    from maskflow_convert.catalogue import Severity
     from maskflow_convert.config import Config, load_config
     from maskflow_convert.dataset import build_dataset, dataset_from_config, decode_example
     from maskflow_convert.errors import MaskflowError, RecordError, SourceError
-    from maskflow_convert.issues import Issue, Loss, Report, Severity
+    from maskflow_convert.image import Frame, read_labels
+    from maskflow_convert.issues import Issue, Loss
     from maskflow_convert.pipeline import convert, rehearse
+    from maskflow_convert.report import Report
     from maskflow_convert.sample import Image, Instance, Sample
-    from maskflow_convert.shape import Bitmap, Box, Polygons, Region, Rle
+    from maskflow_convert.shape import Bitmap, Box, Drawing, Polygons, Region, Rle, Union
+    from maskflow_convert.signature import check_dataset
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "maskflow_convert.adapter": ("Adapter", "AdapterOptions", "Entry", "Index", "InputPath"),
     "maskflow_convert.config": ("Config", "load_config"),
+    "maskflow_convert.catalogue": ("Severity",),
     "maskflow_convert.dataset": ("build_dataset", "dataset_from_config", "decode_example"),
     "maskflow_convert.errors": ("MaskflowError", "RecordError", "SourceError"),
-    "maskflow_convert.issues": ("Issue", "Loss", "Report", "Severity"),
+    "maskflow_convert.image": ("Frame", "read_labels"),
+    "maskflow_convert.issues": ("Issue", "Loss"),
     "maskflow_convert.pipeline": ("convert", "rehearse"),
+    "maskflow_convert.report": ("Report",),
     "maskflow_convert.sample": ("Image", "Instance", "Sample"),
-    "maskflow_convert.shape": ("Bitmap", "Box", "Polygons", "Region", "Rle"),
+    "maskflow_convert.shape": ("Bitmap", "Box", "Drawing", "Polygons", "Region", "Rle", "Union"),
+    "maskflow_convert.signature": ("check_dataset",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -39,7 +47,9 @@ __all__ = [
     "Bitmap",
     "Box",
     "Config",
+    "Drawing",
     "Entry",
+    "Frame",
     "Image",
     "Index",
     "InputPath",
@@ -55,11 +65,14 @@ __all__ = [
     "Sample",
     "Severity",
     "SourceError",
+    "Union",
     "build_dataset",
+    "check_dataset",
     "convert",
     "dataset_from_config",
     "decode_example",
     "load_config",
+    "read_labels",
     "rehearse",
 ]
 

@@ -63,6 +63,7 @@ class Entry(Generic[RecordT]):
         split: the source's own split, if it has one.
         pixels: width * height, 0 if not known without opening the image; only used to cut shards of even size.
         positives: mask pixels of all objects together, likewise.
+        file_name: that of the image, if it is not the last part of the key; to find images of one name by.
     """
 
     key: str
@@ -71,6 +72,7 @@ class Entry(Generic[RecordT]):
     split: str | None = None
     pixels: int = 0
     positives: int = 0
+    file_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

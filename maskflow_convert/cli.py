@@ -10,21 +10,29 @@ import argparse
 import gc
 import json
 import os
+import shlex
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from maskflow_convert import __version__
 from maskflow_convert.errors import MaskflowError, OutputError
 
+if TYPE_CHECKING:
+    from maskflow_convert.illustrate import Illustrations
+    from maskflow_convert.report import Report
+
 _EXIT_CODES = """\
-exit codes: 0 done, also where objects were dropped by policy; 1 stopped by an issue; 2 usage or configuration;
-3 adapter; 4 source unreadable; 5 output; 130 interrupted"""
+exit codes: 0 done, also where objects were dropped by policy; 1 stopped by an issue, or issues
+found; 2 usage or configuration; 3 adapter; 4 source unreadable; 5 output; 130 interrupted"""
 
 _INTERRUPTED = 130
+_FOUND = 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        options.run(options)
+        exit_code: int = options.run(options)
         if sys.stdout is not None:
             sys.stdout.flush()
     except MaskflowError as error:
@@ -49,6 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _discard_output()
         _tell(f"the standard output cannot be written: {error.strerror}")
         return OutputError.exit_code
+    else:
+        return exit_code
     return 0
 
 
@@ -85,17 +95,57 @@ def _parser() -> argparse.ArgumentParser:
     )
     convert.set_defaults(run=_convert)
 
+    validate = commands.add_parser(
+        "validate", help="find what is wrong with annotations, images or written records", epilog=_EXIT_CODES
+    )
+    validate.add_argument(
+        "subject", metavar="CONFIG|RECORDS", type=Path, nargs="*", help="a YAML file, an output directory, or shards"
+    )
+    validate.add_argument("--format", choices=("text", "json", "html"), default="text", help="default: text")
+    validate.add_argument("--output", metavar="FILE", type=Path, help="write the report to a file")
+    validate.add_argument(
+        "--fail-on", choices=("error", "warning", "never"), default="error", help="when to exit with 1; default: error"
+    )
+    validate.add_argument("--sample", metavar="N", type=_count, help="look at N images only, the same ones every time")
+    validate.add_argument("--no-images", action="store_true", help="open no image whose size its annotation states")
+    validate.add_argument("--workers", metavar="N", type=_workers, help="number of processes, or auto")
+    validate.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="as for convert")
+    validate.add_argument("--list-checks", action="store_true", help="print what is looked for, and look for nothing")
+    validate.set_defaults(run=_validate)
+
+    preview = commands.add_parser(
+        "preview", help="draw masks on their images, before or after they are written", epilog=_EXIT_CODES
+    )
+    preview.add_argument(
+        "subject", metavar="CONFIG|RECORDS", type=Path, nargs="+", help="a YAML file, an output directory, or shards"
+    )
+    preview.add_argument(
+        "--output", metavar="DIR", type=Path, default=Path("preview"), help="where to write; default: preview"
+    )
+    preview.add_argument("--limit", metavar="N", type=_count, default=24, help="at most N images; default: 24")
+    preview.add_argument("--seed", metavar="N", type=int, default=0, help="another seed, other images; default: 0")
+    preview.add_argument(
+        "--only", metavar="CLASS", action="append", default=[], help="only objects of this class; may be repeated"
+    )
+    preview.add_argument("--issues", action="store_true", help="only objects with issues")
+    preview.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="as for convert")
+    preview.set_defaults(run=_preview)
+
     inspect = commands.add_parser("inspect", help="tell what is in written records")
     inspect.add_argument("records", metavar="RECORDS", type=Path, nargs="+", help="an output directory, or files")
     inspect.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
     inspect.set_defaults(run=_inspect)
 
     adapters = commands.add_parser("adapters", help="the formats that can be read")
-    what = adapters.add_subparsers(required=True, metavar="list|show")
+    what = adapters.add_subparsers(required=True, metavar="list|show|new")
     what.add_parser("list", help="the installed adapters").set_defaults(run=_list_adapters)
     show = what.add_parser("show", help="an adapter and its options")
     show.add_argument("name", metavar="NAME", help="as in `adapter:` of a YAML")
     show.set_defaults(run=_show_adapter)
+    new = what.add_parser("new", help="write a package that offers an adapter, for you to go on from")
+    new.add_argument("name", metavar="NAME", help="as it will be in `adapter:` of a YAML")
+    new.add_argument("--output", metavar="DIR", type=Path, help="where to write; default: maskflow-NAME")
+    new.set_defaults(run=_new_adapter)
     return parser
 
 
@@ -116,7 +166,13 @@ def _workers(text: str) -> str:
     return text
 
 
-def _convert(options: argparse.Namespace) -> None:
+def _count(text: str) -> int:
+    if not (text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of images")
+    return int(text)
+
+
+def _convert(options: argparse.Namespace) -> int:
     with _much_to_import():
         from maskflow_convert.config import load_config
         from maskflow_convert.output import Existing
@@ -146,9 +202,108 @@ def _convert(options: argparse.Namespace) -> None:
         else f"Wrote {config.output.directory} in {seconds:.1f} s, {images / seconds:,.0f} images/s."
     )
     print_result(summary(report), "", class_table(report), "", outcome)
+    return 0
 
 
-def _inspect(options: argparse.Namespace) -> None:
+def _validate(options: argparse.Namespace) -> int:
+    with _much_to_import():
+        from maskflow_convert.catalogue import Severity
+        from maskflow_convert.findings import checks_page, findings
+        from maskflow_convert.reporting import print_result, render
+
+    if options.list_checks:
+        print_result(checks_page())
+        return 0
+    report, illustrate = _validated(options)
+    match options.format:
+        case "text" if options.output is None:
+            print_result(findings(report))
+        case "text":
+            _write(render(findings(report)), options.output)
+        case "json":
+            _write(json.dumps(report.to_dict(), ensure_ascii=False, indent=2) + "\n", options.output)
+        case "html":
+            from maskflow_convert.report_html import html_report
+
+            _write(html_report(report, illustrate(), ", ".join(map(str, options.subject))), options.output)
+    failing = {
+        "error": report.found(Severity.ERROR),
+        "warning": report.found(Severity.ERROR) + report.found(Severity.WARNING),
+        "never": 0,
+    }
+    return _FOUND if failing[options.fail_on] else 0
+
+
+def _validated(options: argparse.Namespace) -> tuple[Report, Callable[[], Illustrations]]:
+    """The report on what the command line names, and what makes pictures for it.
+
+    Raises:
+        ConfigError: it names nothing, or a YAML file beside something else.
+    """
+    from maskflow_convert.config import load_config
+    from maskflow_convert.illustrate import illustrate, illustrate_records
+    from maskflow_convert.records import Records
+    from maskflow_convert.reporting import progress_bar
+    from maskflow_convert.validation import Images, prepare_validation, validate_data_set
+    from maskflow_convert.verify import verify
+
+    config = _config_among(options.subject)
+    with progress_bar() as on_progress:
+        if config is None:
+            records = Records.find(options.subject)
+            report = verify(records, workers=options.workers or "auto", on_progress=on_progress)
+            return report, partial(illustrate_records, records, report)
+        overrides = [*options.set, *([f"run.workers={options.workers}"] if options.workers else [])]
+        data_set = prepare_validation(load_config(config, overrides))
+        images = Images.SKIP if options.no_images else Images.DECODE
+        report = validate_data_set(data_set, images=images, sample=options.sample, on_progress=on_progress)
+    return report, (lambda: {}) if options.no_images else partial(illustrate, data_set, report)
+
+
+def _write(text: str, path: Path | None) -> None:
+    """Print a report, or write it to a file."""
+    if path is None:
+        sys.stdout.write(text)
+        return
+    from maskflow_convert.output import replace_text
+
+    replace_text(path, text)
+
+
+def _preview(options: argparse.Namespace) -> int:
+    with _much_to_import():
+        from maskflow_convert.config import load_config
+        from maskflow_convert.gallery import PAGE, write_gallery
+        from maskflow_convert.preview import Choice, preview_annotations, preview_records
+        from maskflow_convert.records import Records
+
+    config = _config_among(options.subject)
+    choice = Choice(options.limit, options.seed, frozenset(options.only) or None, options.issues)
+    previews = (
+        preview_records(Records.find(options.subject), choice)
+        if config is None
+        else preview_annotations(load_config(config, options.set), choice)
+    )
+    count = write_gallery(previews, options.output, ", ".join(map(str, options.subject)))
+    sys.stdout.write(f"Drew {count:,} images; open {options.output / PAGE} in a browser.\n")
+    return 0
+
+
+def _config_among(subjects: Sequence[Path]) -> Path | None:
+    """The YAML file that the command line names; None if it names records.
+
+    Raises:
+        ConfigError: it names nothing, or a YAML file beside something else.
+    """
+    from maskflow_convert.errors import ConfigError
+
+    configs = [path for path in subjects if path.suffix in (".yaml", ".yml")]
+    if not subjects or (configs and len(subjects) > 1):
+        raise ConfigError("name one YAML file, or an output directory, or .tfrecord files")
+    return configs[0] if configs else None
+
+
+def _inspect(options: argparse.Namespace) -> int:
     from maskflow_convert.inspection import inspect
     from maskflow_convert.records import Records
     from maskflow_convert.reporting import inspection_tables, print_result
@@ -158,17 +313,31 @@ def _inspect(options: argparse.Namespace) -> None:
         sys.stdout.write(inspection.model_dump_json(indent=2) + "\n")
     else:
         print_result(inspection_tables(inspection))
+    return 0
 
 
-def _list_adapters(options: argparse.Namespace) -> None:
+def _list_adapters(options: argparse.Namespace) -> int:
     from maskflow_convert.reporting import adapter_list, print_result
 
     print_result(adapter_list())
+    return 0
 
 
-def _show_adapter(options: argparse.Namespace) -> None:
+def _show_adapter(options: argparse.Namespace) -> int:
     from maskflow_convert.registry import absolute, load
     from maskflow_convert.reporting import adapter_page, print_result
 
     adapter = load(absolute(options.name, Path()))
     print_result(adapter_page(options.name, adapter))
+    return 0
+
+
+def _new_adapter(options: argparse.Namespace) -> int:
+    from maskflow_convert.scaffold import write_plugin
+
+    folder = write_plugin(options.name, options.output)
+    sys.stdout.write(
+        f"Wrote {folder}. Its README says how to make it yours; as it is, it installs and passes its tests:\n"
+        f"  cd {shlex.quote(str(folder))} && pip install '.[test]' && pytest\n"
+    )
+    return 0

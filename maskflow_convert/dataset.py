@@ -203,5 +203,5 @@ class _Stored:
 
 
 def _open(settings: ImageSettings, image: Image) -> tuple[NDArray[Any], Size, Sequence[Issue]]:
-    pixels, issues = load_pixels(image.origin(), settings, image.size)
+    pixels, issues = load_pixels(image.origin(), settings, image.size, image.frame)
     return pixels, (pixels.shape[1], pixels.shape[0]), issues

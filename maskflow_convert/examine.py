@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
-from maskflow_convert.checks import check_instance
+from maskflow_convert.catalogue import CATALOGUE, Severity
+from maskflow_convert.checks import Depth, Objects, chosen, find
 from maskflow_convert.classes import ClassMap
 from maskflow_convert.config import Config, OnError
 from maskflow_convert.errors import DataError, IssueError, RecordError, ShapeError
 from maskflow_convert.geometry import Rasteriser
-from maskflow_convert.issues import CATALOGUE, Issue, Loss, Severity, Tally
+from maskflow_convert.issues import Issue, Loss
 from maskflow_convert.plan import Item
 from maskflow_convert.policy import Policy
 from maskflow_convert.registry import AnyAdapter
+from maskflow_convert.repairs import REPAIRS
+from maskflow_convert.report import Tally
 from maskflow_convert.runs import Runs
 from maskflow_convert.sample import Image, Instance, Sample
 from maskflow_convert.shape import Box, Shape
@@ -44,7 +48,7 @@ class Examined(Generic[PictureT]):
 class Examiner:
     """Examines images one by one and keeps the books: `tally` and `issues` cover all that it was given.
 
-    `adapters` are in the order of the configuration's sources.
+    `adapters` are in the order of the configuration's sources. `depth` is how closely objects are looked at.
     """
 
     config: Config
@@ -52,9 +56,11 @@ class Examiner:
     adapters: Sequence[AnyAdapter]
     tally: Tally = field(default_factory=Tally)
     issues: list[Issue] = field(default_factory=list)
+    depth: Depth = Depth.CONVERT
 
     def __post_init__(self) -> None:
         self._policy = Policy.of(self.config)
+        self._checks = chosen(self.depth, self._policy.severity_of, self._policy.repaired)
         self._class_ids = self.classes.ids()
 
     def examine(self, item: Item, open_image: OpenImage[PictureT]) -> Examined[PictureT] | None:
@@ -83,7 +89,7 @@ class Examiner:
         except DataError as error:
             self._lose_image(item, objects, self._policy.fault(_in_image(sample, _issue(error)), Loss.IMAGE))
             return None
-        for doubt in doubts:
+        for doubt in (*doubts, *sample.doubts, *self._nothing_annotated(sample)):
             judged = self._policy.doubt(_in_image(sample, doubt), Loss.IMAGE)
             if judged.loss:
                 self._lose_image(item, objects, judged)
@@ -124,23 +130,31 @@ class Examiner:
         Raises:
             DataError: the record is broken, or the adapter is.
         """
-        adapter = self.adapters[item.source]
         try:
-            sample = adapter.read(item.entry.record)
+            sample = self.adapters[item.source].read(item.entry.record)
         except DataError as error:
             if error.code not in CATALOGUE:
-                told = f"{_name(adapter)} raised {_told(error)}, which is no code of the catalogue"
-                raise RecordError(told, error.path, error.line, code="adapter-failed") from error
+                told = f"raised {_told(error)}, which is no code of the catalogue"
+                raise self._adapter_failed(item, told, error) from error
             raise
-        except Exception as error:  # an adapter is somebody else's code, and may raise anything
-            raise RecordError(f"{_name(adapter)} raised {_told(error)}", code="adapter-failed") from error
+        except (Exception, SystemExit) as error:  # an adapter is somebody else's code, and may raise anything
+            raise self._adapter_failed(item, f"raised {_told(error)}") from error
         if not isinstance(sample, Sample):
-            told = f"{_name(adapter)} returned {type(sample).__name__} instead of a Sample"
-            raise RecordError(told, code="adapter-failed")
-        if unknown := sorted({issue.code for issue in sample.issues} - CATALOGUE.keys()):
-            told = f"{_name(adapter)} listed issues that are not in the catalogue: {', '.join(unknown)}"
-            raise RecordError(told, code="adapter-failed")
+            raise self._adapter_failed(item, f"returned {type(sample).__name__} instead of a Sample")
+        if unknown := sorted({issue.code for issue in (*sample.issues, *sample.doubts)} - CATALOGUE.keys()):
+            raise self._adapter_failed(item, f"listed issues that are not in the catalogue: {', '.join(unknown)}")
         return sample
+
+    def _adapter_failed(self, item: Item, told: str, at: DataError | None = None) -> RecordError:
+        path, line = (at.path, at.line) if at else (None, None)
+        return RecordError(f"{self.config.adapter_name(item.source)} {told}", path, line, code="adapter-failed")
+
+    def _nothing_annotated(self, sample: Sample) -> Iterator[Issue]:
+        """Told by a validation, or where it is an error."""
+        code = "image-without-objects"
+        matters = self.depth is Depth.VALIDATE or self._policy.severity_of(code) is Severity.ERROR
+        if matters and not sample.instances and not sample.issues:
+            yield Issue(code, "nothing is annotated")
 
     def _unexpressed(self, sample: Sample) -> Iterator[Issue]:
         """Objects that the adapter found and cannot express."""
@@ -151,34 +165,56 @@ class Examiner:
         """Fill `examined` with the objects that can be written; yield what is wrong with each, and its loss."""
         width, height = size
         rasteriser = Rasteriser(width, height)
-        for instance in sample.instances:
-            try:
-                class_id = self._class_of(instance)
-                mask = rasteriser.runs(self._shape_of(instance))
-                if not mask.area and self.config.objects.empty != "keep":
-                    raise ShapeError("mask-empty", f"{instance.label} has no pixel in {width} x {height}")
-            except DataError as error:
-                yield self._policy.fault(self._of_object(examined.item, instance, _issue(error)), Loss.OBJECT)
-                continue
-            doubts = check_instance(instance, width, height)
-            judged = [
-                self._policy.doubt(self._of_object(examined.item, instance, doubt), Loss.OBJECT) for doubt in doubts
-            ]
+        pixels = [self._pixels(instance, rasteriser) for instance in sample.instances]
+        doubts = self._doubts(sample.instances, pixels, size)
+        for number, (instance, mask) in enumerate(zip(sample.instances, pixels, strict=True)):
+            told = [self._of_object(examined.item, instance, doubt) for doubt in doubts[number]]
+            judged = [self._judge(doubt) for doubt in told]
+            if fault := self._fault(instance, mask, size):
+                judged.append(self._policy.fault(self._of_object(examined.item, instance, fault), Loss.OBJECT))
             yield from _one_loss(judged)
-            if not any(issue.loss for issue in judged):
-                examined.instances.append(instance)
+            if isinstance(mask, Runs) and not any(issue.loss for issue in judged):
+                examined.instances.append(_repaired(instance, judged, size))
                 examined.masks.append(mask)
-                examined.class_ids.append(class_id)
+                examined.class_ids.append(self._class_ids[instance.label])
 
-    def _class_of(self, instance: Instance) -> int:
-        class_id = self._class_ids.get(instance.label)
-        if class_id is None:
-            raise ShapeError("class-unknown", f"label {instance.label!r} is not among the classes")
-        return class_id
+    def _pixels(self, instance: Instance, rasteriser: Rasteriser) -> Runs | DataError:
+        try:
+            if instance.label not in self._class_ids:
+                raise ShapeError("class-unknown", f"label {instance.label!r} is not among the classes")
+            return rasteriser.runs(self._shape_of(instance))
+        except DataError as error:
+            return error
+
+    def _doubts(
+        self, instances: Sequence[Instance], pixels: Sequence[Runs | DataError], size: Size
+    ) -> Mapping[int, list[Issue]]:
+        """What the checks say of the objects that have pixels, or could have them, by number."""
+        sound = [(number, mask) for number, mask in enumerate(pixels) if isinstance(mask, Runs)]
+        objects = Objects([instances[number] for number, _ in sound], [mask for _, mask in sound], *size)
+        doubts: dict[int, list[Issue]] = defaultdict(list)
+        for at, doubt in find(objects, self._checks):
+            doubts[sound[at][0]].append(doubt)
+        return doubts
+
+    def _judge(self, doubt: Issue) -> Issue:
+        if doubt.code in self._policy.repaired:
+            return self._policy.repair(doubt)
+        return self._policy.doubt(doubt, Loss.OBJECT)
+
+    def _fault(self, instance: Instance, mask: Runs | DataError, size: Size) -> Issue | None:
+        """What leaves nothing to write of an object."""
+        if isinstance(mask, DataError):
+            return _issue(mask)
+        if not mask.area and self.config.objects.empty != "keep":
+            return Issue("mask-empty", f"{instance.label} has no pixel in {size[0]} x {size[1]}")
+        return None
 
     def _shape_of(self, instance: Instance) -> Shape:
         if instance.crowd and self.config.objects.crowd == "skip":
             raise ShapeError("object-crowd", f"{instance.label} is a crowd region")
+        if instance.attributes.get("difficult") is True and self.config.objects.difficult == "skip":
+            raise ShapeError("object-difficult", f"{instance.label} is marked as difficult")
         if isinstance(instance.shape, Box) and self.config.objects.boxes != "rectangle":
             raise ShapeError("object-box-only", f"{instance.label} has a box and no mask")
         return instance.shape
@@ -203,9 +239,9 @@ class Examiner:
         issue = issue.within(name=instance.id)
         try:
             where = self.adapters[item.source].where(item.entry.record, instance)
-        except Exception:  # an adapter is somebody else's code; an issue without a line is better than none
+            return issue if where is None else replace(issue, path=str(where[0]), line=int(where[1]))
+        except (Exception, SystemExit):  # somebody else's code; an issue without a line is better than none
             return issue
-        return issue if where is None else replace(issue, path=str(where[0]), line=where[1])
 
 
 def _issue(error: DataError) -> Issue:
@@ -214,8 +250,9 @@ def _issue(error: DataError) -> Issue:
 
 
 def _in_image(sample: Sample, issue: Issue) -> Issue:
-    """An issue about the image itself: the file to correct is the image."""
-    return replace(issue, path=issue.path or (str(sample.image.path) if sample.image.path else None))
+    """An issue about the image itself: the file to correct is the image, or the one that holds it."""
+    file = sample.image.path or sample.image.source
+    return replace(issue, path=issue.path or (str(file) if file else None))
 
 
 def _first_error(issues: Sequence[Issue]) -> Issue | None:
@@ -233,13 +270,19 @@ def _one_loss(issues: Sequence[Issue]) -> Iterator[Issue]:
         lost = lost or issue.loss is not None
 
 
+def _repaired(instance: Instance, issues: Sequence[Issue], size: Size) -> Instance:
+    """The instance with its shape repaired, as its issues say; it has the same pixels."""
+    shape = instance.shape
+    for issue in issues:
+        if issue.fixed:
+            shape = REPAIRS[issue.code](shape, *size)
+    return instance if shape is instance.shape else instance.model_copy(update={"shape": shape})
+
+
 def _basename(sample: Sample) -> str:
-    return sample.image.path.name if sample.image.path else sample.key.rpartition("/")[2]
+    image = sample.image
+    return image.path.name if image.path else image.name or sample.key.rpartition("/")[2]
 
 
-def _name(adapter: AnyAdapter) -> str:
-    return f"{type(adapter).__module__}.{type(adapter).__qualname__}"
-
-
-def _told(error: Exception) -> str:
+def _told(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from io import StringIO
 from pathlib import Path
+from typing import TypeVar
 
 from ruamel.yaml import YAML
 
@@ -13,12 +14,14 @@ from maskflow_convert import registry
 from maskflow_convert.config import Config, load_config
 from maskflow_convert.errors import ConfigError, MaskflowError
 from maskflow_convert.executors import Tick, run_serially, worker_count
-from maskflow_convert.issues import Report
 from maskflow_convert.manifest import Manifest, NamedClass, NumberedImage, ShardFile, SplitCounts
 from maskflow_convert.output import Existing, IssueList, clear, replace_text
 from maskflow_convert.plan import Shard
 from maskflow_convert.prepare import DataSet, prepare
-from maskflow_convert.shard import ShardResult, convert_shard, rehearse_shard
+from maskflow_convert.report import Report
+from maskflow_convert.shard import convert_shard, rehearse_shard
+
+ResultT = TypeVar("ResultT")
 
 OnProgress = Callable[[int, int], None]
 """Gets the number of images done, and of all images."""
@@ -45,11 +48,11 @@ def convert(
     data_set = prepare(config)
     clear(folder, existing)
     work = partial(convert_shard, config, data_set.classes, folder)
-    report = _new_report(data_set)
+    report = new_report(data_set)
     files = []
     with IssueList(folder / "issues.jsonl") as issues:
         issues.write(data_set.issues)
-        for result in _run(work, data_set, on_progress):
+        for result in run_over_shards(work, data_set, on_progress):
             issues.write(result.issues)
             report.add(result.split, result.tally, result.issues)
             files += [result.file] if result.file else []
@@ -69,17 +72,17 @@ def rehearse(config: Config | Path | str, *, on_progress: OnProgress | None = No
     """
     config = config if isinstance(config, Config) else load_config(config)
     data_set = prepare(config)
-    report = _new_report(data_set)
-    for result in _run(partial(rehearse_shard, config, data_set.classes), data_set, on_progress):
+    report = new_report(data_set)
+    for result in run_over_shards(partial(rehearse_shard, config, data_set.classes), data_set, on_progress):
         report.add(result.split, result.tally, result.issues)
     _balance(report, data_set)
     return report
 
 
-def _run(
-    work: Callable[[Shard, Tick], ShardResult], data_set: DataSet, on_progress: OnProgress | None
-) -> Iterator[ShardResult]:
-    """The results of all shards in the order of the plan, made by the executor of the configuration."""
+def run_over_shards(
+    work: Callable[[Shard, Tick], ResultT], data_set: DataSet, on_progress: OnProgress | None
+) -> Iterator[ResultT]:
+    """What `work` makes of all shards in the order of the plan, done by the executor of the configuration."""
 
     def progress(done: int) -> None:
         if on_progress is not None:
@@ -101,7 +104,7 @@ def _run(
     )
 
 
-def _new_report(data_set: DataSet) -> Report:
+def new_report(data_set: DataSet) -> Report:
     """A report with what is known before the first shard."""
     classes = data_set.classes
     report = Report(classes={name: number for number, name in enumerate(classes.names, start=classes.first_id)})

@@ -6,8 +6,9 @@ The plan depends on the index and the configuration alone, so every process and 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import heapq
+from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any
 
@@ -39,6 +40,10 @@ class Shard:
     name: str
     split: str
     items: tuple[Item, ...]
+
+    def restricted(self, image_ids: Container[int]) -> Shard:
+        """The same shard with the images of these ids only."""
+        return replace(self, items=tuple(item for item in self.items if item.image_id in image_ids))
 
 
 def make_plan(config: Config, indexes: Sequence[Index[Any]]) -> list[Shard]:
@@ -81,9 +86,9 @@ def _items(config: Config, indexes: Sequence[Index[Any]]) -> Iterator[Item]:
         keys: set[str] = set()
         for entry in index.entries:
             if fault := _fault(entry):
-                raise PluginError(f"{config.source_name(source)}: the adapter's index() {fault}")
+                raise PluginError(f"{config.adapter_name(source)}: its index() {fault}")
             if entry.key in keys:
-                raise PluginError(f"{config.source_name(source)}: the adapter's index() lists {entry.key!r} twice")
+                raise PluginError(f"{config.adapter_name(source)}: its index() lists {entry.key!r} twice")
             keys.add(entry.key)
             from_source = config.image.ids == "source" and entry.id is not None
             image_id = entry.id if from_source and entry.id is not None else number
@@ -125,6 +130,11 @@ def draw_split(splits: Splits, key: str) -> str:
     names = [name for name, share in splits.shares.items() if share]
     limits = accumulate(splits.shares[name] for name in names)
     return next((name for name, limit in zip(names, limits, strict=True) if place < limit), names[-1])
+
+
+def draw(items: Iterable[Item], count: int) -> list[Item]:
+    """So many of the images, or all if there are not as many, by a hash of the keys: the same ones every time."""
+    return heapq.nsmallest(count, items, key=lambda item: (_hash("sample", 0, item.entry.key), item.source))
 
 
 def _shuffled(items: Iterable[Item], seed: int) -> list[Item]:

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from maskflow_convert.config import Config, OnError
+from maskflow_convert.catalogue import CATALOGUE, Severity
+from maskflow_convert.config import Answer, Config, OnError
 from maskflow_convert.errors import IssueError
-from maskflow_convert.issues import Issue, Loss, Severity
+from maskflow_convert.issues import Issue, Loss
 
 
 @dataclass(frozen=True)
 class Policy:
-    """Severities where they differ from the catalogue's, and what an error does to the run."""
+    """Severities where they differ from the catalogue's, what an error does to the run, which codes are repaired."""
 
     severities: Mapping[str, Severity]
     on_error: OnError
+    repaired: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, config: Config) -> Policy:
@@ -28,7 +30,17 @@ class Policy:
         severities = {
             code: Severity.ERROR if choice == "error" else Severity.WARNING for code, choice in chosen.items()
         }
-        return cls({**severities, **config.issues}, config.on_error)
+        severities |= {code: Severity(answer) for code, answer in config.issues.items() if answer is not Answer.FIX}
+        repaired = frozenset(code for code, answer in config.issues.items() if answer is Answer.FIX)
+        return cls(severities, config.on_error, repaired)
+
+    def severity_of(self, code: str) -> Severity:
+        """How bad an issue of that code is, unless who finds it says otherwise."""
+        return self.severities.get(code, CATALOGUE[code].severity)
+
+    def repair(self, issue: Issue) -> Issue:
+        """Judge an issue that is repaired: it is a warning, and costs nothing."""
+        return replace(issue, severity=Severity.WARNING, fixed=True)
 
     def fault(self, issue: Issue, loss: Loss) -> Issue:
         """Judge an issue that leaves nothing to write: the loss is certain, whatever the severity.

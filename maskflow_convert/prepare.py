@@ -5,17 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import maskflow_convert
 from maskflow_convert import registry
 from maskflow_convert.adapter import Index
+from maskflow_convert.catalogue import CATALOGUE, Severity
 from maskflow_convert.classes import ClassMap
 from maskflow_convert.config import Config, Source
 from maskflow_convert.errors import MaskflowError, PluginError
-from maskflow_convert.issues import CATALOGUE, Issue, Severity
-from maskflow_convert.plan import Shard, make_plan
+from maskflow_convert.issues import Issue
+from maskflow_convert.plan import Shard, draw, make_plan
 from maskflow_convert.policy import Policy
 from maskflow_convert.registry import AnyAdapter
 
@@ -38,6 +39,14 @@ class DataSet:
         text = json.dumps([maskflow_convert.__version__, settings, self.classes.names, images])
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
+    def sampled(self, count: int) -> DataSet:
+        """The same data set with `count` of its images only, drawn by a hash of their keys."""
+        chosen = {id(item) for item in draw((item for shard in self.shards for item in shard.items), count)}
+        shards = [
+            replace(shard, items=tuple(item for item in shard.items if id(item) in chosen)) for shard in self.shards
+        ]
+        return replace(self, shards=shards)
+
     @property
     def n_images(self) -> int:
         """Number of images in all shards."""
@@ -51,20 +60,44 @@ def prepare(config: Config) -> DataSet:
         IssueError, ConfigError, PluginError, SourceError: as in `convert`.
     """
     adapters = make_adapters(config)
-    indexes = [_index(adapter, config.source_name(number)) for number, adapter in enumerate(adapters)]
-    policy = Policy.of(config)
+    indexes = [_index(adapter, config.adapter_name(number)) for number, adapter in enumerate(adapters)]
+    shards = make_plan(config, indexes)
     issues = [
-        policy.judge(issue.within(source=config.source_name(number)))
-        for number, index in enumerate(indexes)
-        for issue in index.issues
+        *(
+            issue.within(source=config.source_name(number))
+            for number, index in enumerate(indexes)
+            for issue in index.issues
+        ),
+        *_same_basenames(config, indexes),
     ]
+    policy = Policy.of(config)
+    judged = [policy.judge(issue) for issue in issues]
     return DataSet(
         config=config,
         classes=ClassMap.of(config.classes, [index.labels for index in indexes]),
         adapters=adapters,
-        shards=make_plan(config, indexes),
-        issues=[issue for issue in issues if issue.loss or issue.severity is not Severity.IGNORE],
+        shards=shards,
+        issues=[issue for issue in judged if issue.loss or issue.severity is not Severity.IGNORE],
     )
+
+
+def _listed(config: Config, indexes: Sequence[Index[Any]]) -> Iterator[Issue]:
+    """What the indexes say is wrong with their sources."""
+    for number, index in enumerate(indexes):
+        for issue in index.issues:
+            yield issue.within(source=config.source_name(number))
+
+
+def _same_basenames(config: Config, indexes: Sequence[Index[Any]]) -> Iterator[Issue]:
+    """Images whose file is called as another's, by their keys."""
+    first: dict[str, tuple[int, str]] = {}
+    for source, index in enumerate(indexes):
+        for entry in index.entries:
+            name = (entry.file_name or entry.key).rpartition("/")[2]
+            other = first.setdefault(name, (source, entry.key))
+            if other != (source, entry.key):
+                told = f"{other[1]} of {config.source_name(other[0])} is called {name}, too"
+                yield Issue("basename-duplicate", told, source=config.source_name(source), record=entry.key)
 
 
 def make_adapters(config: Config) -> list[AnyAdapter]:
@@ -73,15 +106,15 @@ def make_adapters(config: Config) -> list[AnyAdapter]:
     Raises:
         PluginError: one cannot be had.
     """
-    return [_adapter(source, config.source_name(number)) for number, source in enumerate(config.sources)]
+    return [_adapter(source, config.adapter_name(number)) for number, source in enumerate(config.sources)]
 
 
 def _adapter(source: Source, name: str) -> AnyAdapter:
     adapter = registry.load(source.adapter)
     try:
         return adapter(source.options)
-    except Exception as error:  # as in `_index`
-        raise PluginError(f"{name}: the adapter cannot be made: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:  # as in `_index`
+        raise PluginError(f"{name} cannot be made: {type(error).__name__}: {error}") from error
 
 
 def _index(adapter: AnyAdapter, name: str) -> Index[Any]:
@@ -89,20 +122,26 @@ def _index(adapter: AnyAdapter, name: str) -> Index[Any]:
         index = adapter.index()
     except MaskflowError:
         raise
-    except Exception as error:  # an adapter is somebody else's code, and may raise anything
-        raise PluginError(f"{name}: the adapter failed to list its images: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:  # an adapter is somebody else's code, and may raise anything
+        raise PluginError(f"{name} failed to list its images: {type(error).__name__}: {error}") from error
     if not isinstance(index, Index):
-        raise PluginError(f"{name}: the adapter's index() returned {type(index).__name__} instead of an Index")
+        raise PluginError(f"{name}: its index() returned {type(index).__name__} instead of an Index")
     for fault in _faults(index):
-        raise PluginError(f"{name}: the adapter's index() {fault}")
+        raise PluginError(f"{name}: its index() {fault}")
     return index
 
 
 def _faults(index: Index[Any]) -> Iterator[str]:
     """What an index says that it may not; its entries are judged when the plan goes through them."""
+    fields: dict[str, object] = {"entries": index.entries, "labels": index.labels, "issues": index.issues}
+    for name, value in fields.items():
+        if isinstance(value, str) or not isinstance(value, Sequence):
+            yield f"has {name} that are no list: {value!r}"
     for label in index.labels:
         if not isinstance(label, str):
             yield f"has a label that is no text: {label!r}"
     for issue in index.issues:
+        if not isinstance(issue, Issue):
+            yield f"lists {issue!r} instead of an Issue"
         if issue.code not in CATALOGUE:
             yield f"lists an issue that is not in the catalogue: {issue.code}"

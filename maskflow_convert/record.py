@@ -19,7 +19,7 @@ lowest first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from maskflow_convert.errors import DataError
 from maskflow_convert.image import StoredImage
+from maskflow_convert.issues import Issue
 from maskflow_convert.runs import Runs
 
 MAX_BYTES = 2**31 - 1
@@ -38,6 +39,7 @@ MAX_BYTES = 2**31 - 1
 _INT, _BYTES = 3, 1  # field numbers of int64_list and bytes_list in tf.train.Feature
 _LENGTH_DELIMITED = 2
 _VARINT = 10  # bytes of the longest number
+_BLOCK = 1 << 16  # bytes of numbers that are decoded at a time: what that takes fits the processor's cache
 _FRAME = 1024  # more than all keys, lengths and single numbers of an Example take together
 
 
@@ -189,28 +191,63 @@ def decode(data: bytes) -> Record:
     Raises:
         DataError: `record-malformed`: a feature is missing, unknown or of the wrong kind, or the bytes are no Example.
     """
+    record, faults = parse(data)
+    if record is None or faults:
+        raise DataError("record-malformed", faults[0].message)
+    return record
+
+
+def parse(data: bytes) -> tuple[Record | None, list[Issue]]:
+    """Parse a serialised record as far as it goes.
+
+    Returns:
+        The record, or None if it cannot be had; and all that is wrong with its features: `record-malformed` (the bytes
+        are no Example), `record-feature-missing`, `record-feature-unknown`, `record-feature-kind`,
+        `record-feature-count`, `record-indices-incomplete`, `record-basename-invalid`.
+    """
     try:
         features = dict(_features(data))
     except (ValueError, IndexError) as error:
-        raise DataError("record-malformed", f"the record is no tf.train.Example: {error}") from error
-    if features.keys() != _KINDS.keys():
-        odd = sorted(features.keys() ^ _KINDS.keys())
-        raise DataError("record-malformed", f"features missing or unknown: {', '.join(odd)}")
-    numbers = {key: _integers(key, *features[key]) for key, kind in _KINDS.items() if kind == _INT}
-    texts = {key: _single_bytes(key, *features[key]) for key, kind in _KINDS.items() if kind == _BYTES}
-    if len(numbers["image/masks_indices"]) % 3:
-        raise DataError("record-malformed", "image/masks_indices does not hold a multiple of three numbers")
-    return Record(
-        id=_single(numbers, "image/id"),
-        basename=_text("image/basename", texts["image/basename"]),
-        width=_single(numbers, "image/width"),
-        height=_single(numbers, "image/height"),
-        channels=_single(numbers, "image/channel"),
-        n_objects=_single(numbers, "image/n_objects"),
+        return None, [Issue("record-malformed", f"the bytes are no tf.train.Example: {error}")]
+    faults = [*_odd_features(features.keys())]
+    numbers: dict[str, NDArray[np.int64]] = {}
+    texts: dict[str, bytes] = {}
+    for key in (each for each in _KINDS if each in features):
+        try:
+            if _KINDS[key] == _INT:
+                numbers[key] = _numbers(key, *features[key])
+            else:
+                texts[key] = _single_bytes(key, *features[key])
+        except DataError as error:
+            faults.append(Issue(error.code, error.message))
+    if len(numbers) + len(texts) < len(_KINDS):
+        return None, faults
+    try:
+        texts["image/basename"].decode()
+    except UnicodeDecodeError as error:
+        faults.append(Issue("record-basename-invalid", f"image/basename is not UTF-8: {error.reason}"))
+    record = Record(
+        id=int(numbers["image/id"][0]),
+        basename=texts["image/basename"].decode(errors="backslashreplace"),
+        width=int(numbers["image/width"][0]),
+        height=int(numbers["image/height"][0]),
+        channels=int(numbers["image/channel"][0]),
+        n_objects=int(numbers["image/n_objects"][0]),
         png=texts["image/image_bytes"],
         indices=numbers["image/masks_indices"].reshape(-1, 3),
         class_ids=numbers["image/class_ids"],
     )
+    return record, faults
+
+
+def _odd_features(keys: Set[str]) -> Iterator[Issue]:
+    missing, unknown = [key for key in _KINDS if key not in keys], sorted(keys - _KINDS.keys())
+    if missing:
+        yield Issue("record-feature-missing", f"there is no {', '.join(missing)}")
+    if unknown:
+        first = ", ".join(repr(key[:_SHOWN]) for key in unknown[:3])
+        more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
+        yield Issue("record-feature-unknown", f"the format has no feature {first}{more}")
 
 
 _KINDS = {
@@ -224,6 +261,9 @@ _KINDS = {
     "image/masks_indices": _INT,
     "image/class_ids": _INT,
 }
+_LISTS = ("image/masks_indices", "image/class_ids")
+_KIND_NAMES = {_BYTES: "bytes", 2: "float", _INT: "int64"}
+_SHOWN = 60  # characters of a name that a message quotes
 
 
 def _features(data: bytes) -> Iterator[tuple[str, tuple[int, list[bytes]]]]:
@@ -258,35 +298,44 @@ def _read_varint(data: bytes, at: int) -> tuple[int, int]:
     return value | data[at] << shift, at + 1
 
 
+def _numbers(key: str, kind: int, packed: Sequence[bytes]) -> NDArray[np.int64]:
+    """The numbers of a feature, as many as the format has there."""
+    numbers = _integers(key, kind, packed)
+    if key not in _LISTS and len(numbers) != 1:
+        raise DataError("record-feature-count", f"{key} holds {len(numbers):,} numbers instead of one")
+    if key == "image/masks_indices" and len(numbers) % 3:
+        raise DataError("record-indices-incomplete", f"{key} holds {len(numbers):,} numbers, no multiple of three")
+    return numbers
+
+
 def _integers(key: str, kind: int, packed: Sequence[bytes]) -> NDArray[np.int64]:
     """The numbers of a packed int64 list."""
+    if kind != _INT:
+        raise _wrong_kind(key, kind)
     groups = np.frombuffer(b"".join(packed), dtype=np.uint8)
-    last = np.flatnonzero(groups < 128)
-    if kind != _INT or (len(groups) and (not len(last) or last[-1] != len(groups) - 1)):
-        raise DataError("record-malformed", f"{key} is no list of int64")
-    if not len(groups):
-        return np.empty(0, dtype=np.int64)
-    first = np.concatenate([[0], last[:-1] + 1])
-    shift = 7 * (np.arange(len(groups)) - np.repeat(first, last - first + 1))
-    if int(shift.max()) > 63:
-        raise DataError("record-malformed", f"{key} holds a number of more than 64 bits")
-    return np.add.reduceat((groups & 127).astype(np.int64) << shift, first)
-
-
-def _single(numbers: Mapping[str, NDArray[np.int64]], key: str) -> int:
-    if len(numbers[key]) != 1:
-        raise DataError("record-malformed", f"{key} holds {len(numbers[key])} numbers instead of one")
-    return int(numbers[key][0])
-
-
-def _text(key: str, value: bytes) -> str:
-    try:
-        return value.decode()
-    except UnicodeDecodeError as error:
-        raise DataError("record-malformed", f"{key} is not UTF-8: {error}") from error
+    blocks = [np.empty(0, dtype=np.uint64)]
+    while len(groups):
+        ends = np.flatnonzero(groups[:_BLOCK] < 128)
+        lengths = np.diff(ends, prepend=-1)
+        if not len(ends) or lengths.max() > _VARINT:
+            raise DataError("record-malformed", f"{key} holds a number that does not end within 64 bits")
+        numbers = groups[ends].astype(np.uint64)
+        for earlier in range(1, int(lengths.max())):
+            longer = np.flatnonzero(lengths > earlier)
+            numbers[longer] = numbers[longer] << np.uint64(7) | (groups[ends[longer] - earlier] & 127)
+        blocks.append(numbers)
+        groups = groups[ends[-1] + 1 :]
+    return np.concatenate(blocks).view(np.int64)
 
 
 def _single_bytes(key: str, kind: int, values: Sequence[bytes]) -> bytes:
-    if kind != _BYTES or len(values) != 1:
-        raise DataError("record-malformed", f"{key} is no single byte string")
+    if kind != _BYTES:
+        raise _wrong_kind(key, kind)
+    if len(values) != 1:
+        raise DataError("record-feature-count", f"{key} holds {len(values):,} byte strings instead of one")
     return values[0]
+
+
+def _wrong_kind(key: str, kind: int) -> DataError:
+    names = _KIND_NAMES[kind], _KIND_NAMES[_KINDS[key]]
+    return DataError("record-feature-kind", "{} is a list of {}, not of {}".format(key, *names))

@@ -23,6 +23,8 @@ from maskflow_convert.errors import PluginError
 
 GROUP = "maskflow_convert.adapters"
 
+_FILE_MODULE = "maskflow_plugin_"
+
 AnyAdapter = Adapter[Any, Any]
 
 
@@ -35,8 +37,32 @@ def installed() -> Mapping[str, list[EntryPoint]]:
 
 
 def offered_by(point: EntryPoint) -> str:
-    """The distribution behind an entry point, with its version."""
-    return f"{point.dist.name} {point.dist.version}" if point.dist else "an unknown distribution"
+    """The distribution behind an entry point, with its version; a failed uninstallation may have left neither."""
+    dist = point.dist
+    if dist is None or not any(dist.read_text(file) for file in ("METADATA", "PKG-INFO")):
+        return "an unknown distribution"
+    return f"{dist.name} {dist.version}"
+
+
+@lru_cache(maxsize=64)
+def describe(reference: str) -> str:
+    """How messages name an adapter: with its package where it has its name from one."""
+    offers = installed().get(reference, [])
+    return f"adapter '{reference}' of {offered_by(offers[0])}" if offers else f"adapter {reference}"
+
+
+def reference_to(adapter: type[AnyAdapter]) -> str:
+    """The reference that `load` finds a class by, in this process and in others.
+
+    Raises:
+        PluginError: there is none: the class stands within a function, or in a module that cannot be imported by name.
+    """
+    module = sys.modules[adapter.__module__]
+    home = module.__file__ if module.__name__.startswith(_FILE_MODULE) else module.__name__
+    reference = f"{home}:{adapter.__qualname__}"
+    if load(reference) is not adapter:
+        raise PluginError(f"adapter {reference} is another class than the one that is asked for")
+    return reference
 
 
 def absolute(reference: str, base: Path) -> str:
@@ -93,15 +119,21 @@ def _load_installed(name: str) -> type[AnyAdapter]:
         raise PluginError(
             f"adapter '{name}' is offered by {rivals}; uninstall one, or name the class: {offers[name][0].value}"
         )
-    point = offers[name][0]
+    return load_offer(offers[name][0])
+
+
+def load_offer(point: EntryPoint) -> type[AnyAdapter]:
+    """The adapter class behind one offer, whoever else offers that name.
+
+    Raises:
+        PluginError: as `load`.
+    """
+    what = f"adapter '{point.name}' of {offered_by(point)}"
     try:
         found = point.load()
     except (Exception, SystemExit) as error:  # the plugin's own code runs here, and may raise anything
-        raise PluginError(
-            f"adapter '{name}' of {offered_by(point)} cannot be imported: {_told(error)}; "
-            "mend or uninstall that package"
-        ) from error
-    return _adapter_class(found, f"adapter '{name}' of {offered_by(point)}")
+        raise PluginError(f"{what} cannot be imported: {_told(error)}; mend or uninstall that package") from error
+    return _adapter_class(found, what)
 
 
 def _adapter_class(found: object, what: str) -> type[AnyAdapter]:
@@ -117,7 +149,8 @@ def _adapter_class(found: object, what: str) -> type[AnyAdapter]:
 
 def _file_module(path: Path) -> ModuleType:
     """Import a file under a name of its own, the same in every process, so that what it defines pickles."""
-    name = f"maskflow_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    path = path.resolve()
+    name = f"{_FILE_MODULE}{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Annotated, Literal, Union, get_args, get_origin
+from io import StringIO
+from typing import TYPE_CHECKING, Any
 
-from pydantic_core import PydanticUndefined
+from pydantic import PydanticUserError
 from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from maskflow_convert import registry
-from maskflow_convert.issues import CATALOGUE, Report, Severity, Tally
+from maskflow_convert.catalogue import CATALOGUE, Severity
+from maskflow_convert.errors import PluginError
 from maskflow_convert.pipeline import OnProgress
 from maskflow_convert.registry import AnyAdapter
+from maskflow_convert.report import Report, Tally
 
 if TYPE_CHECKING:
     from maskflow_convert.inspection import Inspection, SizeRange
 
 _PLAIN_WIDTH = 120
-_COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.IGNORE: "dim"}
+COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.IGNORE: "dim"}
 
 
 def print_result(*parts: RenderableType) -> None:
@@ -58,8 +61,20 @@ def progress_bar() -> Iterator[OnProgress | None]:
         yield show
 
 
+def render(part: RenderableType) -> str:
+    """As `print_result` prints where there is no terminal."""
+    text = StringIO()
+    Console(width=_PLAIN_WIDTH, file=text).print(part)
+    return text.getvalue()
+
+
 def summary(report: Report) -> RenderableType:
     """The counts of a run by split, then its issues by code."""
+    return Group(split_table(report), *_issues(report))
+
+
+def split_table(report: Report) -> RenderableType:
+    """The counts of a run by split."""
     table = _table("split", "images", "dropped", "objects", "dropped", "size")
     rows = dict(report.splits)
     if report.unplaced != Tally():
@@ -69,7 +84,7 @@ def summary(report: Report) -> RenderableType:
     if len(rows) != 1:
         table.add_section()
         table.add_row("all", *_counts(report.total))
-    return Group(table, *_issues(report))
+    return table
 
 
 def class_table(report: Report) -> RenderableType:
@@ -103,13 +118,13 @@ def _issues(report: Report) -> Iterator[RenderableType]:
     for code, count in by_code.most_common():
         severity = report.examples[code][0].severity or CATALOGUE[code].severity
         lost = [
-            f"{_count(number, noun)} dropped"
+            f"{count_text(number, noun)} dropped"
             for number, noun in ((total.images_dropped[code], "image"), (total.objects_dropped[code], "object"))
             if number
         ]
         facts = [severity.value] if severity is not Severity.IGNORE else []
-        facts += [_count(count, "time"), *lost]
-        line = Text.assemble("\n", (code, f"bold {_COLOURS[severity]}"), f"  {', '.join(facts)}\n")
+        facts += [count_text(count, "time"), *lost]
+        line = Text.assemble("\n", (code, f"bold {COLOURS[severity]}"), f"  {', '.join(facts)}\n")
         line.append(f"  {CATALOGUE[code].meaning}\n  First: {report.examples[code][0].told}", "dim")
         yield line
 
@@ -133,26 +148,45 @@ def inspection_tables(inspection: Inspection) -> RenderableType:
 
 
 def adapter_list() -> RenderableType:
-    """The installed adapters and who offers them."""
+    """The installed adapters and who offers them; below, why some cannot be used."""
     table = _table("adapter", "from", "class")
     table.columns[1].justify = table.columns[2].justify = "left"
+    faults: list[str] = []
     for name, offers in registry.installed().items():
         for offer in offers:
             note = "" if len(offers) == 1 else "  (offered twice: name the class instead)"
+            try:
+                registry.load_offer(offer)
+            except PluginError as error:
+                note += "  (broken)"
+                faults.append(str(error))
             table.add_row(Text(name), Text(registry.offered_by(offer)), Text(offer.value + note))
-    return table
+    return Group(table, *(Text(f"\n{fault}", "red") for fault in faults))
 
 
 def adapter_page(name: str, adapter: type[AnyAdapter]) -> RenderableType:
-    """What an adapter reads, and its options with their types, defaults and meaning."""
-    about = (adapter.__doc__ or "").strip().splitlines()
+    """What an adapter reads, its options with their types, defaults and meaning, and a source to copy."""
+    about = " ".join((adapter.__doc__ or "").strip().partition("\n\n")[0].split())
+    try:
+        schema = adapter.Options.model_json_schema()
+    except PydanticUserError as error:
+        raise PluginError(f"{registry.describe(name)}: its options have no JSON Schema: {error}") from error
     table = _table("option", "type", "default", "meaning")
     for column in table.columns:
         column.justify = "left"
-    for option, field in adapter.Options.model_fields.items():
-        default = "required" if field.default is PydanticUndefined else repr(field.default)
-        table.add_row(Text(option), Text(_type_text(field.annotation)), Text(default), Text(field.description or ""))
-    return Group(Text.assemble((name, "bold"), f": {about[0]}\n" if about else "\n"), table)
+    source = ["sources:", f"  - adapter: {name}"]
+    for option, field in schema["properties"].items():
+        kind, required = _type_text(field, schema.get("$defs", {})), option in schema.get("required", ())
+        default = field.get("default")
+        shown = f"<{kind}>" if default is None else json.dumps(default, ensure_ascii=False)
+        table.add_row(
+            Text(option),
+            Text(kind),
+            Text("required" if required else "optional" if default is None else shown),
+            Text(field.get("description", "")),
+        )
+        source.append(f"    {option}: {shown}" if required else f"    # {option}: {shown}")
+    return Group(Text.assemble((name, "bold"), f": {about}\n"), table, Text("\n" + "\n".join(source)))
 
 
 def size_text(size: float) -> str:
@@ -177,21 +211,35 @@ def _range_text(lengths: SizeRange | None) -> str:
     return str(lengths.smallest) if lengths.smallest == lengths.largest else f"{lengths.smallest}-{lengths.largest}"
 
 
-def _count(number: int, noun: str) -> str:
+def count_text(number: int, noun: str) -> str:
+    """A number of things as people say it."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def _type_text(annotation: object) -> str:
-    """A type as one would write it: `Path | None`, `tuple[int, int]`, `'a' | 'b'`."""
-    origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:
-        return _type_text(arguments[0])
-    if origin in (Union, UnionType):
-        return " | ".join(map(_type_text, arguments))
-    if origin is Literal:
-        return " | ".join(map(repr, arguments))
-    if origin is not None:
-        return f"{_type_text(origin)}[{', '.join(map(_type_text, arguments))}]"
-    if annotation is NoneType:
-        return "None"
-    return "..." if annotation is Ellipsis else getattr(annotation, "__name__", str(annotation))
+def _type_text(schema: Mapping[str, Any], models: Mapping[str, Any]) -> str:
+    """The type of an option as somebody who writes YAML would say it, from its JSON Schema."""
+    match schema:
+        case {"$ref": str(reference)}:
+            return _type_text(models[reference.rpartition("/")[2]], models)
+        case {"anyOf": list(choices)}:
+            return " or ".join(_type_text(choice, models) for choice in choices if choice != {"type": "null"})
+        case {"enum": list(values)}:
+            return " | ".join(str(value) for value in values)
+        case {"const": value}:
+            return str(value)
+        case {"type": "array", "prefixItems": list(items)}:
+            return f"[{', '.join(_type_text(item, models) for item in items)}]"
+        case {"type": "array", "items": item}:
+            return f"list of {_type_text(item, models)}"
+        case {"type": "object", "additionalProperties": Mapping() as values}:
+            return f"mapping to {_type_text(values, models)}"
+        case {"type": "string", "format": str(form)}:
+            return form
+        case {"type": str(kind)}:
+            bounds = [f" {sign} {schema[key]}" for key, sign in _BOUNDS.items() if key in schema]
+            return _TYPES.get(kind, kind) + "".join(bounds)
+    return "anything"
+
+
+_TYPES = {"string": "text", "boolean": "true | false", "object": "mapping", "array": "list"}
+_BOUNDS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}

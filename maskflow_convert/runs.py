@@ -94,6 +94,97 @@ def from_positions(positions: Positions, *, width: int, height: int) -> Runs:
     return Runs(positions[firsts], lengths, width, height)
 
 
+def union(masks: Sequence[Runs], *, width: int, height: int) -> Runs:
+    """Every pixel of any of the masks, which are all of one image."""
+    starts = np.concatenate([nothing(width, height).starts, *(mask.starts for mask in masks)])
+    if not len(starts):
+        return nothing(width, height)
+    order = np.argsort(starts, kind="stable")
+    starts = starts[order]
+    ends = np.concatenate([mask.starts + mask.lengths for mask in masks])[order]
+    reached = np.maximum.accumulate(ends)
+    firsts = np.flatnonzero(np.concatenate([[True], starts[1:] > reached[:-1]]))
+    lasts = np.append(firsts[1:], len(starts)) - 1
+    return Runs(starts[firsts], reached[lasts] - starts[firsts], width, height)
+
+
+def boxes(masks: Sequence[Runs]) -> NDArray[np.int64]:
+    """`[4, N]` the smallest box around each of the masks of one image, none of which is empty.
+
+    The rows are x0, y0, x1, y1 in pixels, half-open.
+    """
+    starts, lengths, firsts = _end_to_end(masks)
+    height = masks[0].height
+    top = starts % height
+    bottom = top + lengths
+    goes_on = bottom > height
+    top[goes_on], bottom[goes_on] = 0, height
+    last = np.append(firsts[1:], len(starts)) - 1
+    left, right = starts[firsts] // height, (starts[last] + lengths[last] - 1) // height + 1
+    return np.stack([left, np.minimum.reduceat(top, firsts), right, np.maximum.reduceat(bottom, firsts)])
+
+
+def most_components(masks: Sequence[Runs]) -> Positions:
+    """`[N]` a number that the `components` of each mask do not exceed, for a small part of the work of finding them.
+
+    It is how many runs lie beside none of the few runs before them, and how many go on from one column into the next,
+    where their two ends may lie apart. No mask may be empty.
+    """
+    starts, lengths, firsts = _end_to_end(masks)
+    height, width = masks[0].height, masks[0].width
+    numbers = np.arange(len(masks))
+    starts = starts + np.repeat(numbers * (width + 1) * height, np.diff(firsts, append=len(starts)))
+    ends = starts + lengths
+    beside, beside_ends = starts - height, ends - height
+    alone = np.ones(len(starts), dtype=np.bool_)
+    for lag in range(1, min(_LOOK_BACK, len(starts) - 1) + 1):
+        alone[lag:] &= (beside[lag:] >= ends[:-lag]) | (beside_ends[lag:] <= starts[:-lag])
+    goes_on = starts % height + lengths > height
+    return np.add.reduceat(alone.astype(np.int64) + goes_on, firsts)
+
+
+_LOOK_BACK = 3  # runs before: enough for an outline that passes through a column three times
+
+
+def _end_to_end(masks: Sequence[Runs]) -> tuple[Positions, Positions, Positions]:
+    """Starts and lengths of the runs of all masks, and the index of the first run of each mask."""
+    starts = np.concatenate([mask.starts for mask in masks])
+    lengths = np.concatenate([mask.lengths for mask in masks])
+    counts = [len(mask.starts) for mask in masks]
+    return starts, lengths, np.cumsum([0, *counts[:-1]])
+
+
+def components(mask: Runs) -> Positions:
+    """`[C]` number of pixels of each connected piece; pixels connect across their sides and their corners."""
+    x, y, length = mask.columns()
+    column = mask.height + 1  # a row between the foot of a column and the head of the next: nothing reaches over
+    begins = x * column + y
+    ends = begins + length
+    first = np.searchsorted(ends, begins - column - 1, side="right")
+    number = np.searchsorted(begins, ends - column + 1, side="left") - first
+    run = np.repeat(np.arange(len(x)), number)
+    neighbour = np.arange(len(run)) - np.repeat(np.cumsum(number) - number - first, number)
+    touching = np.flatnonzero(ends[:-1] == begins[1:])
+    piece = _joined(np.append(run, touching + 1), np.append(neighbour, touching), len(x))
+    sizes = np.zeros(len(x), dtype=np.int64)
+    np.add.at(sizes, piece, length)
+    return sizes[sizes > 0]
+
+
+def _joined(a: Positions, b: Positions, count: int) -> Positions:
+    """`[count]` the least number that each number is connected with, where `a` and `b` pair those that are neighbours.
+
+    Each round takes the root of every tree to the least root that it has for a neighbour, and then all to their roots.
+    """
+    root = np.arange(count)
+    while (apart := root[a] != root[b]).any():
+        a, b = a[apart], b[apart]
+        np.minimum.at(root, np.maximum(root[a], root[b]), np.minimum(root[a], root[b]))
+        while ((above := root[root]) != root).any():
+            root = above
+    return root
+
+
 def from_dense(mask: NDArray[np.bool_]) -> Runs:
     """Runs of a `[height, width]` mask."""
     height, width = mask.shape
@@ -119,13 +210,17 @@ def from_counts(counts: Sequence[int] | NDArray[np.int64], *, width: int, height
             "rle-sum-differs",
             f"the run lengths add up to {total}, not to {width} x {height} = {width * height}",
         )
-    ends = np.cumsum(lengths)
-    starts, stops = (ends - lengths)[1::2], ends[1::2]
-    filled = stops > starts
-    return Runs(starts[filled], (stops - starts)[filled], width, height)
+    starts, ones = (lengths.cumsum() - lengths)[1::2], lengths[1::2]
+    filled = ones > 0
+    return Runs(starts[filled], ones[filled], width, height)
 
 
 _LONGEST = 7  # groups of five bits in one number: 2**34 pixels, more than any image that is read
+_MORE = 48 + 32  # the first character that is not the last of its number
+_NO_GROUP = 99
+_GROUPS = np.full(256, _NO_GROUP, dtype=np.int64)
+_GROUPS[48:_MORE] = (np.arange(32) + 16) % 32 - 16  # the last group of a number, with its sign
+_GROUPS[_MORE : _MORE + 32] = np.arange(32)
 
 
 def parse_counts(text: str) -> NDArray[np.int64]:
@@ -139,26 +234,27 @@ def parse_counts(text: str) -> NDArray[np.int64]:
         ShapeError: `rle-undecodable`.
     """
     try:
-        groups = np.frombuffer(text.encode("ascii"), dtype=np.uint8).astype(np.int64) - 48
+        characters = np.frombuffer(text.encode("ascii"), dtype=np.uint8)
     except UnicodeEncodeError:
         raise ShapeError("rle-undecodable", "the string of run lengths holds characters outside ASCII") from None
-    if not len(groups):
+    if not len(characters):
         raise ShapeError("rle-undecodable", "the string of run lengths is empty")
-    if int(groups.min()) < 0 or int(groups.max()) > 63:
-        at = int(np.flatnonzero((groups < 0) | (groups > 63))[0])
+    groups = _GROUPS[characters]
+    if int(groups.max()) == _NO_GROUP:
+        at = int(groups.argmax())
         raise ShapeError("rle-undecodable", f"character {at} of the run lengths, {text[at]!r}, is outside '0' to 'o'")
-    last = np.flatnonzero(groups < 32)
-    if not len(last) or last[-1] != len(groups) - 1:
+    if characters[-1] >= _MORE:
         raise ShapeError("rle-undecodable", "the string of run lengths ends within a number")
-    first = np.concatenate([[0], last[:-1] + 1])
-    if int((last - first).max()) >= _LONGEST:
+    last = (characters < _MORE).nonzero()[0]
+    first = np.zeros_like(last)
+    first[1:] = last[:-1] + 1
+    sizes = last - first + 1
+    if int(sizes.max()) > _LONGEST:
         raise ShapeError("rle-undecodable", "the string of run lengths holds a number of more than 34 bits")
-    shift = 5 * (np.arange(len(groups)) - np.repeat(first, last - first + 1))
-    written = np.add.reduceat((groups & 31) << shift, first)
-    negative = (groups[last] & 16) != 0
-    written -= np.where(negative, 1 << (shift[last] + 5), 0)
-    written[1::2] = np.cumsum(written[1::2])
-    written[2::2] = np.cumsum(written[2::2])
+    shift = 5 * (np.arange(len(groups)) - first.repeat(sizes))
+    written: NDArray[np.int64] = np.add.reduceat(groups << shift, first)
+    written[1::2].cumsum(out=written[1::2])
+    written[2::2].cumsum(out=written[2::2])
     return written
 
 

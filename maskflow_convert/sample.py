@@ -11,25 +11,31 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, JsonValue, NonNegativeInt, PositiveInt, model_validator
 
+from maskflow_convert.catalogue import Severity
 from maskflow_convert.errors import ImageError
 from maskflow_convert.geometry import Rasteriser
-from maskflow_convert.image import ImageSettings, load_pixels
-from maskflow_convert.issues import Issue, Severity
+from maskflow_convert.image import Frame, ImageSettings, load_pixels, read_shown_size, read_size
+from maskflow_convert.issues import Issue
 from maskflow_convert.runs import to_masks
-from maskflow_convert.shape import Model, Shape
+from maskflow_convert.shape import Box, Model, Shape
 
 
 class Image(Model):
     """An image: a file, or its encoded bytes; and its size, if the annotation states it.
 
-    `root` is the folder that the file must lie in: what names the file is data, and may come from a stranger. `width`
-    and `height` are those of the frame that the annotations were made in, in pixels. They are held against the image,
-    and say which way round an image with an EXIF orientation was annotated.
+    `root` is the folder that the file must lie in: what names the file is data, and may come from a stranger. Bytes
+    have a `name` in its place, which the record keeps, and the file that they were taken from as their `source`, which
+    messages name. `width` and `height` are those of the frame that the annotations
+    were made in, in pixels. They are held against the image, and say which way round an image with an EXIF orientation
+    was annotated, unless the format leaves no doubt of it: then `frame` says so.
     """
 
     path: Path | None = None
     data: bytes | None = None
     root: Path | None = None
+    name: str | None = None
+    source: Path | None = None
+    frame: Frame | None = None
     width: PositiveInt | None = None
     height: PositiveInt | None = None
 
@@ -43,6 +49,16 @@ class Image(Model):
     def size(self) -> tuple[int, int] | None:
         """`(width, height)` as annotated, if both are known."""
         return None if self.width is None or self.height is None else (self.width, self.height)
+
+    def measure(self) -> tuple[int, int]:
+        """`(width, height)` in pixels: as annotated, or else as the header of the file says for its frame.
+
+        Raises:
+            ImageError: the file cannot be opened, or is not where it may be.
+        """
+        if self.size is not None:
+            return self.size
+        return read_shown_size(self.origin()) if self.frame is Frame.SHOWN else read_size(self.origin())
 
     def origin(self) -> Path | bytes:
         """Where the pixels come from: the file's path, or the encoded bytes.
@@ -73,7 +89,8 @@ class Instance(Model):
 
     `crowd` marks a region of many objects that were not told apart. For messages, `id` is how the source refers to the
     object, and `offset` where in its file it stands, in bytes or lines or as its adapter counts, for `Adapter.where`;
-    `attributes` is what else the source says of it.
+    `attributes` is what else the source says of it. `stated_box` and `stated_area` (in pixels) are what the source says
+    of the mask beside the mask itself, if it does; they are held against it.
     """
 
     label: str
@@ -81,6 +98,8 @@ class Instance(Model):
     crowd: bool = False
     id: str | None = None
     offset: NonNegativeInt | None = None
+    stated_box: Box | None = None
+    stated_area: float | None = None
     attributes: Mapping[str, JsonValue] = Field(default_factory=dict)
 
 
@@ -88,13 +107,15 @@ class Sample(Model):
     """One annotated image.
 
     `key` is that of the index entry. `issues` are objects that the adapter found but cannot express as an instance, one
-    issue with `loss="object"` each; they are counted as found and dropped.
+    issue with `loss="object"` each; they are counted as found and dropped. `doubts` are about the annotation of the
+    image as a whole, without a loss; one of severity error costs the image.
     """
 
     key: str
     image: Image
     instances: tuple[Instance, ...] = ()
     issues: tuple[Issue, ...] = ()
+    doubts: tuple[Issue, ...] = ()
 
     def to_numpy(
         self,
@@ -119,7 +140,9 @@ class Sample(Model):
             ShapeError: an instance has no meaning in this image.
             KeyError: a label is not in `classes`.
         """
-        pixels, issues = load_pixels(self.image.origin(), settings or ImageSettings(), self.image.size)
+        pixels, issues = load_pixels(
+            self.image.origin(), settings or ImageSettings(), self.image.size, self.image.frame
+        )
         for issue in issues:
             if issue.rule.severity is Severity.ERROR:
                 raise ImageError(issue.code, issue.message, self.image.path)

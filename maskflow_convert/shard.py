@@ -15,13 +15,14 @@ from maskflow_convert.config import Config
 from maskflow_convert.errors import DataError
 from maskflow_convert.examine import Examined, Examiner, Size
 from maskflow_convert.executors import Tick
-from maskflow_convert.image import ImageSettings, StoredImage, load_png, read_size
-from maskflow_convert.issues import Issue, Tally
+from maskflow_convert.image import ImageSettings, StoredImage, load_png
+from maskflow_convert.issues import Issue
 from maskflow_convert.manifest import ShardFile
 from maskflow_convert.output import replace_text
 from maskflow_convert.plan import Shard, estimated_png_bytes
 from maskflow_convert.prepare import make_adapters
 from maskflow_convert.record import encode, estimate_size
+from maskflow_convert.report import Tally
 from maskflow_convert.sample import Image
 from maskflow_convert.tfrecord import ShardWriter
 
@@ -96,11 +97,11 @@ def rehearse_shard(config: Config, classes: ClassMap, shard: Shard, tick: Tick) 
 
 
 def _open(settings: ImageSettings, image: Image) -> tuple[StoredImage, Size, Sequence[Issue]]:
-    stored, issues = load_png(image.origin(), settings, image.size)
+    stored, issues = load_png(image.origin(), settings, image.size, image.frame)
     return stored, (stored.width, stored.height), issues
 
 
 def _measure(image: Image) -> tuple[int, Size, Sequence[Issue]]:
     """The size of an image's PNG by estimate, and of its frame by annotation."""
-    width, height = image.size or read_size(image.origin())
+    width, height = image.measure()
     return estimated_png_bytes(width * height), (width, height), ()

@@ -43,11 +43,11 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from maskflow_convert import registry
+from maskflow_convert.catalogue import Severity
 from maskflow_convert.config import Config, Images, Objects, Output, Run, Source
 from maskflow_convert.errors import DataError, SourceError
 from maskflow_convert.geometry import Rasteriser
 from maskflow_convert.image import ImageSettings, load_pixels
-from maskflow_convert.issues import Severity
 from maskflow_convert.pipeline import convert
 from maskflow_convert.record import Layout
 from maskflow_convert.registry import AnyAdapter

@@ -21,6 +21,7 @@ import google_crc32c
 from isal import igzip, isal_zlib
 
 from maskflow_convert.errors import OutputError, SourceError
+from maskflow_convert.issues import Issue
 
 _HEADER = struct.Struct("<QI")
 _FOOTER = struct.Struct("<I")
@@ -124,20 +125,28 @@ def read_records(path: Path) -> Iterator[bytes]:
     Raises:
         SourceError: the file cannot be read, or a record is damaged; the message says which, counted from 0.
     """
-    number = 0
+    for number, record in enumerate(scan_records(path)):
+        if isinstance(record, Issue):
+            raise SourceError(f"record {number} {record.message}", path)
+        yield record
+
+
+def scan_records(path: Path) -> Iterator[bytes | Issue]:
+    """The records of a TFRecord file, and in the place of one that is damaged, what is wrong with it.
+
+    Nothing comes after an issue, unless that is `record-checksum-differs`: where a record ends is known from its length
+    alone. The others are `record-length-damaged`, `record-truncated` and `shard-unreadable`. Their messages read on
+    from a record's name.
+    """
     try:
         with _open(path) as file:
             while header := file.read(_HEADER.size):
-                yield _read_record(file, header)
-                number += 1
+                record = _read_record(file, header)
+                yield record
+                if isinstance(record, Issue) and record.code != "record-checksum-differs":
+                    return
     except _UNREADABLE as error:
-        raise SourceError(f"record {number} cannot be read: {error}", path) from error
-    except _DamageError as damage:
-        raise SourceError(f"record {number} {damage}; this is no TFRecord file, or it is damaged", path) from damage
-
-
-class _DamageError(Exception):
-    """What is wrong with the bytes of a record."""
+        yield Issue("shard-unreadable", f"cannot be read: {error}")
 
 
 def compression_of(path: Path) -> Compression:
@@ -158,18 +167,21 @@ def _open(path: Path) -> BinaryIO:
     return path.open("rb", buffering=_BUFFER)
 
 
-def _read_record(file: BinaryIO, header: bytes) -> bytes:
+def _read_record(file: BinaryIO, header: bytes) -> bytes | Issue:
     if len(header) < _HEADER.size:
-        raise _DamageError("is cut off within its length")
+        return Issue("record-truncated", "is cut off within its length")
     length, crc = _HEADER.unpack(header)
     if masked_crc(header[:8]) != crc:
-        raise _DamageError("has a length that does not match its checksum")
+        return Issue(
+            "record-length-damaged",
+            "has a length that does not match its checksum; this is no TFRecord file, or it is damaged",
+        )
     if length > _LONGEST:
-        raise _DamageError(f"claims to be of {length:,} bytes, more than a record may have")
+        return Issue("record-length-damaged", f"claims to be of {length:,} bytes, more than a record may have")
     data = file.read(length)
     footer = file.read(_FOOTER.size)
     if len(footer) < _FOOTER.size:
-        raise _DamageError("is cut off")
+        return Issue("record-truncated", f"is cut off: of its {length:,} bytes there are {len(data):,}")
     if masked_crc(data) != _FOOTER.unpack(footer)[0]:
-        raise _DamageError("does not match its checksum")
+        return Issue("record-checksum-differs", "does not match its checksum")
     return data

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from maskflow_convert.catalogue import CATALOGUE, Severity
 from maskflow_convert.cli import main
-from maskflow_convert.issues import CATALOGUE, Severity
 
 BAD = Path(__file__).parent / "bad"
 FOLDER = BAD / "labelme"

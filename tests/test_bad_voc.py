@@ -14,8 +14,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from maskflow_convert.catalogue import CATALOGUE, Severity
 from maskflow_convert.cli import main
-from maskflow_convert.issues import CATALOGUE, Severity
 
 BAD = Path(__file__).parent / "bad"
 VOC = BAD / "voc"

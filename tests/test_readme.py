@@ -1,6 +1,8 @@
 """What the README shows is what happens."""
 
+import json
 import re
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ from PIL import Image
 
 from maskflow_convert import build_dataset, dataset_from_config
 from maskflow_convert.cli import main
+from shared_data import SHARED
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -54,17 +57,83 @@ def test_the_yaml_for_ones_own_data_runs_with_the_commands_below_it(tmp_path: Pa
         exec(line.partition("=")[2].strip(), names)  # noqa: S102 - the README's own lines
 
 
-def test_the_adapter_for_a_format_of_ones_own_works_as_printed(tmp_path: Path):
-    code, yaml = blocks("python")[1], blocks("yaml")[1]
-    assert len(code.splitlines()) <= 25
-    (tmp_path / "cells.py").write_text(code)
-    (tmp_path / "my.yaml").write_text(yaml)
-    (tmp_path / "cells").mkdir()
-    mask = np.zeros((3, 5), np.uint8)
-    mask[1, 2:5] = 255
-    Image.new("RGB", (5, 3)).save(tmp_path / "cells/cell_1.png")
-    Image.fromarray(mask).save(tmp_path / "cells/cell_1.mask.png")
+PLUGIN = ROOT / "examples/custom_adapter"
+
+
+def draw_plates(folder: Path, mask: str) -> np.ndarray:
+    """An image and its label image, both of 16 bits, with an object of three pixels and one of one; the labels."""
+    labels = np.zeros((3, 5), np.uint16)
+    labels[1, 2:5] = 400
+    labels[2, 0] = 65535
+    for path, values in ((folder / "plates/a.tif", labels // 2), (folder / mask, labels)):
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(values).save(path)
+    return labels
+
+
+def check_records(folder: Path, labels: np.ndarray):
+    [(image, objects)] = build_dataset(folder)
+    np.testing.assert_array_equal(image.numpy()[..., 0].T, labels // 2)
+    np.testing.assert_array_equal(objects["masks"], [labels.T == 400, labels.T == 65535])
+
+
+def test_the_adapter_that_is_printed_is_the_example():
+    code = blocks("python")[1]
+    assert code == (PLUGIN / "maskflow_label_images.py").read_text(encoding="utf-8")
+    assert len(code.splitlines()) < 60
+
+
+def test_the_adapter_works_as_printed_by_its_file(tmp_path: Path):
+    (tmp_path / "maskflow_label_images.py").write_text(blocks("python")[1])
+    (tmp_path / "my.yaml").write_text(blocks("yaml")[1])
+    labels = draw_plates(tmp_path, "plates/a_cp_masks.png")
     assert main(["convert", str(tmp_path / "my.yaml")]) == 0
-    [(image, labels)] = build_dataset(tmp_path / "records")
-    assert image.shape == (5, 3, 3)
-    np.testing.assert_array_equal(labels["masks"][0], mask.T == 255)
+    check_records(tmp_path / "records", labels)
+
+
+def test_the_adapter_works_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """As pip would have installed it."""
+    project = tomllib.loads((PLUGIN / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    [(name, value)] = project["entry-points"]["maskflow_convert.adapters"].items()
+    info = tmp_path / "site/maskflow_label_images-0.1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: 0.1.0\n")
+    (info / "entry_points.txt").write_text(f"[maskflow_convert.adapters]\n{name} = {value}\n")
+    monkeypatch.syspath_prepend(str(PLUGIN))
+    monkeypatch.syspath_prepend(str(info.parent))
+    (tmp_path / "my.yaml").write_text(blocks("yaml")[2])
+    labels = draw_plates(tmp_path, "masks/a.tif")
+    (tmp_path / "plates").rename(tmp_path / "images")
+    assert main(["convert", str(tmp_path / "my.yaml")]) == 0
+    check_records(tmp_path / "records", labels)
+    assert json.loads((tmp_path / "records/dataset.json").read_text())["classes"] == [{"id": 1, "name": "nucleus"}]
+
+
+def test_the_commands_for_an_adapter_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """.ci/plugins installs what is written, and runs its tests."""
+    monkeypatch.chdir(tmp_path)
+    [command, installation] = next(block for block in blocks("sh") if "adapters new" in block).splitlines()
+    assert main(command.split()[1:]) == 0
+    assert (tmp_path / "maskflow-my-format/pyproject.toml").is_file()
+    assert "./maskflow-my-format[test]" in installation
+
+
+def test_real_label_images(tmp_path: Path):
+    """Every instance of a 16-bit pair is where its value is."""
+    pair = SHARED / "microscopy"
+    if not pair.is_dir():
+        pytest.skip("no real data beside the repository")
+    reference = f"{PLUGIN}/maskflow_label_images.py:LabelImageAdapter"
+    (tmp_path / "plates").mkdir()
+    for name, file in (("a.tif", "img2d.tif"), ("a_cp_masks.tif", "mask2d.tif")):
+        (tmp_path / "plates" / name).symlink_to(pair / file)
+    yaml = blocks("yaml")[1].replace("./maskflow_label_images.py:LabelImageAdapter", reference)
+    (tmp_path / "my.yaml").write_text(yaml)
+    assert main(["convert", str(tmp_path / "my.yaml")]) == 0
+    values, mask = (np.asarray(Image.open(pair / name)) for name in ("img2d.tif", "mask2d.tif"))
+    numbers = np.unique(mask)[1:]
+    [(image, objects)] = build_dataset(tmp_path / "records")
+    np.testing.assert_array_equal(image.numpy(), np.repeat(values.T[..., np.newaxis], 3, axis=2))
+    assert len(numbers) == len(objects["masks"]) == 125
+    for k, found in zip(numbers, objects["masks"].numpy(), strict=True):
+        np.testing.assert_array_equal(found.T, mask == k)

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from maskflow_adapters import json_text
 from maskflow_adapters.coco_file import Id
-from maskflow_adapters.coco_index import CocoRecord, annotation_name, index_file
+from maskflow_adapters.coco_index import CocoRecord, annotation_name, index_file, stated_area
 from maskflow_convert import Adapter, AdapterOptions, Image, Index, InputPath, Instance, Issue, Loss, Sample
 from maskflow_convert.errors import RecordError, ShapeError
 from maskflow_convert.shape import Box, Polygons, Rle, Shape
@@ -108,6 +108,8 @@ def _instance(text: bytes, categories: Mapping[Id, str], offset: int) -> Instanc
         crowd=bool(annotation.iscrowd),
         id=None if annotation.id is None else str(annotation.id),
         offset=offset,
+        stated_box=_box(annotation) if annotation.segmentation else None,
+        stated_area=stated_area(text),
     )
 
 
@@ -120,7 +122,13 @@ def _shape(annotation: _Annotation) -> Shape:
             return Rle(height=rows, width=columns, counts=counts if isinstance(counts, str) else tuple(counts))
         case [_, *_] as parts:
             return Polygons(parts=tuple(map(tuple, parts)))
+    if box := _box(annotation):
+        return box
+    raise ShapeError("object-shape-missing", "the annotation has neither a segmentation nor a box of four numbers")
+
+
+def _box(annotation: _Annotation) -> Box | None:
     match annotation.bbox:
         case [x, y, width, height]:
             return Box(x0=x, y0=y, x1=x + width, y1=y + height)
-    raise ShapeError("object-shape-missing", "the annotation has neither a segmentation nor a box of four numbers")
+    return None

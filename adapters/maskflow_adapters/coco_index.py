@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path, PurePosixPath
@@ -56,6 +55,14 @@ def annotation_name(text: bytes) -> str | None:
     except json_text.UNPARSABLE:
         return None
     return None if name is None else str(name)
+
+
+def stated_area(text: bytes) -> float | None:
+    """The area in pixels that an annotation states; None if it is none, since nothing depends on it."""
+    try:
+        return _AREA.decode(text).area
+    except json_text.UNPARSABLE:
+        return None
 
 
 class _Area(msgspec.Struct):
@@ -201,8 +208,8 @@ def _typical_area(file: CocoFile) -> float:
     areas = []
     count = len(file.annotations.values)
     for position in range(0, count, max(1, count // _SAMPLED_AREAS)):
-        with suppress(*json_text.UNPARSABLE):
-            areas.append(_AREA.decode(file.annotation(position)).area)
+        area = stated_area(file.annotation(position))
+        areas += [] if area is None else [area]
     return max(0.0, sum(areas) / len(areas)) if areas else 0.0
 
 

@@ -110,9 +110,9 @@ Side = Annotated[int, Field(ge=32)]
 class ShapesOptions(AdapterOptions):
     """How many pictures to draw, and which."""
 
-    count: PositiveInt = Field(20, description="Number of images.")
-    seed: NonNegativeInt = Field(0, description="Another seed draws other images.")
-    size: tuple[Side, Side] = Field((160, 120), description="Width and height in pixels, at least 32 each.")
+    count: PositiveInt = Field(20, description="how many images")
+    seed: NonNegativeInt = Field(0, description="another seed draws other images")
+    size: tuple[Side, Side] = Field((160, 120), description="width and height in pixels, at least 32 each")
 
 
 class ShapesAdapter(Adapter[ShapesOptions, int]):

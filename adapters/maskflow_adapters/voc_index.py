@@ -144,9 +144,7 @@ class _Files:
             class_mask=_first(self._class_masks, name),
             folders=self._folders,
         )
-        return Entry(
-            name, record, split=split, pixels=head.pixels, positives=head.area // 2, file_name=record.image
-        )
+        return Entry(name, record, split=split, pixels=head.pixels, positives=head.area // 2, file_name=record.image)
 
     def place(self, name: str) -> str | None:
         """The annotation file of an image, in full."""

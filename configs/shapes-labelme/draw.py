@@ -1,7 +1,7 @@
 """Draws this folder's LabelMe data set: `python configs/shapes-labelme/draw.py [FOLDER]`.
 
 The pictures are those of the Shapes data set, annotated as a person would: a circle by its centre and a point on its
-edge, a square by two corners, a triangle by three points. What is partly hidden is a `mask`, and its label has a capital.
+edge, a square by two corners, a triangle by three points. What is partly hidden is a `mask`, its label with a capital.
 """
 
 from __future__ import annotations

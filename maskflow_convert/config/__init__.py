@@ -2,6 +2,7 @@
 
 from maskflow_convert.config.loader import load_config
 from maskflow_convert.config.settings import (
+    Answer,
     Classes,
     Config,
     Images,
@@ -16,6 +17,7 @@ from maskflow_convert.config.settings import (
 )
 
 __all__ = [
+    "Answer",
     "Classes",
     "Config",
     "Images",

@@ -15,14 +15,18 @@ from pydantic import (
     NonNegativeInt,
     PositiveInt,
     SerializeAsAny,
+    ValidationError,
     model_serializer,
     model_validator,
 )
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from maskflow_convert import registry
 from maskflow_convert.adapter import AdapterOptions, InputPath
+from maskflow_convert.catalogue import CATALOGUE, Severity
 from maskflow_convert.image import ImageSettings
-from maskflow_convert.issues import CATALOGUE, Severity
 from maskflow_convert.record import Layout
+from maskflow_convert.repairs import REPAIRS
 from maskflow_convert.shape import Model
 from maskflow_convert.tfrecord import Compression
 
@@ -117,6 +121,7 @@ class Objects(Model):
     """What becomes of objects that not everybody trains on."""
 
     crowd: Literal["skip", "keep"] = "skip"
+    difficult: Literal["keep", "skip"] = "keep"
     empty: Literal["skip", "keep", "error"] = "skip"
     boxes: Literal["error", "skip", "rectangle"] = "error"
 
@@ -179,6 +184,27 @@ def _known_code(code: str) -> str:
 IssueCode = Annotated[str, AfterValidator(_known_code)]
 
 
+class Answer(StrEnum):
+    """What is done about the issues of one code: they are of this severity, or they are repaired."""
+
+    ERROR = Severity.ERROR
+    WARNING = Severity.WARNING
+    IGNORE = Severity.IGNORE
+    FIX = "fix"
+
+
+def _repairable(answers: Mapping[str, Answer]) -> Mapping[str, Answer]:
+    told = f"there is no fix of it; there are of {', '.join(REPAIRS)}"
+    details = [
+        InitErrorDetails(type=PydanticCustomError("value_error", told), loc=(code,), input=answer)
+        for code, answer in answers.items()
+        if answer is Answer.FIX and code not in REPAIRS
+    ]
+    if details:
+        raise ValidationError.from_exception_data("issues", details)
+    return answers
+
+
 class Config(Model):
     """A whole configuration. `maskflow_convert.load_config` reads one from a YAML file."""
 
@@ -187,7 +213,7 @@ class Config(Model):
     splits: Splits | None = None
     image: Images = Images()
     objects: Objects = Objects()
-    issues: Mapping[IssueCode, Severity] = Field(default_factory=dict)
+    issues: Annotated[Mapping[IssueCode, Answer], AfterValidator(_repairable)] = Field(default_factory=dict)
     on_error: OnError = OnError.STOP
     output: Output = Output()
     run: Run = Run()
@@ -201,3 +227,7 @@ class Config(Model):
     def source_name(self, number: int) -> str:
         """How messages refer to a source."""
         return f"sources[{number}] ({self.sources[number].adapter})"
+
+    def adapter_name(self, number: int) -> str:
+        """How messages about the adapter of a source name it."""
+        return f"sources[{number}]: {registry.describe(self.sources[number].adapter)}"

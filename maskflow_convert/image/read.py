@@ -15,9 +15,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from hashlib import blake2b
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,15 +26,24 @@ from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
 from maskflow_convert.errors import ImageError
-from maskflow_convert.image.png import COLOUR, GREY, Chunk, Header, check_length, encode_png, read_chunks, read_header
+from maskflow_convert.image.png import (
+    COLOUR,
+    GREY,
+    MAX_PIXELS,
+    Chunk,
+    Header,
+    check_length,
+    check_png,
+    encode_png,
+    read_chunks,
+    read_header,
+)
 from maskflow_convert.issues import Issue
 from maskflow_convert.shape import Model
 
-MAX_PIXELS = 2**29
-"""More than a slide scanner's 20,000 x 20,000, and far less than what a header of a few bytes can claim."""
-
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 Size = tuple[int, int]
+T = TypeVar("T")
 
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
 """Formats whose samples Pillow is known to hand over whole, or whose header says when it does not.
@@ -64,14 +74,22 @@ _FAILURES = (
 class Exif(StrEnum):
     """What is done about an EXIF orientation.
 
-    It is applied, ignored, taken for an error, or (auto) applied if the image then has the size that the
-    annotation states, and ignored if it has that size as it is stored.
+    It is applied, ignored, taken for an error, or (auto) what the format of the annotation says; where that says
+    nothing, applied if the image then has the size that the annotation states, and ignored if it has that size as it
+    is stored.
     """
 
     AUTO = "auto"
     APPLY = "apply"
     IGNORE = "ignore"
     ERROR = "error"
+
+
+class Frame(StrEnum):
+    """The two ways round that an image with an EXIF orientation has: as it is stored, and as viewers show it."""
+
+    STORED = "stored"
+    SHOWN = "shown"
 
 
 class ImageSettings(Model):
@@ -97,13 +115,16 @@ class StoredImage:
     depth: int
 
 
-def load_png(origin: Path | bytes, settings: ImageSettings, expected: Size | None) -> tuple[StoredImage, list[Issue]]:
+def load_png(
+    origin: Path | bytes, settings: ImageSettings, expected: Size | None, annotated: Frame | None = None
+) -> tuple[StoredImage, list[Issue]]:
     """An image as a record holds it. A PNG that already is what is wanted is passed on byte for byte.
 
     Args:
         origin: the file, or its content.
         settings: what is wanted.
         expected: `(width, height)` that the annotation states, if it does; that of the frame it was made in.
+        annotated: which way round the image was when it was annotated, if that is known.
 
     Returns:
         The image, and what was found that the user may want to decide about.
@@ -117,23 +138,51 @@ def load_png(origin: Path | bytes, settings: ImageSettings, expected: Size | Non
         _hold_against(expected, source.size)
         channels = 1 if source.header.colour == GREY else 3
         return StoredImage(source.data, *source.size, channels, settings.depth), []
-    pixels, issues = _load(source, settings, expected)
+    pixels, issues = _load(source, settings, expected, annotated)
     height, width, channels = pixels.shape
     return StoredImage(encode_png(pixels), width, height, channels, settings.depth), issues
 
 
-def load_pixels(origin: Path | bytes, settings: ImageSettings, expected: Size | None) -> tuple[Pixels, list[Issue]]:
+def load_pixels(
+    origin: Path | bytes, settings: ImageSettings, expected: Size | None, annotated: Frame | None = None
+) -> tuple[Pixels, list[Issue]]:
     """The pixels of what `load_png` makes: `[H, W, C]`, 8 or 16 bits as in `settings`. They may be read-only.
 
     Args:
         origin: the file, or its content.
         settings: what is wanted.
         expected: `(width, height)` that the annotation states, if it does.
+        annotated: which way round the image was when it was annotated, if that is known.
 
     Raises:
         ImageError: as `load_png`.
     """
-    return _load(_decode(origin), settings, expected)
+    return _load(_decode(origin), settings, expected, annotated)
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """An image that was looked at and not kept: its size in pixels, and a digest of its file's content."""
+
+    width: int
+    height: int
+    digest: bytes
+
+
+def survey(
+    origin: Path | bytes, settings: ImageSettings, expected: Size | None, annotated: Frame | None = None
+) -> tuple[Survey, list[Issue]]:
+    """What `load_png` would find of an image, and more, without making a PNG of it. Arguments as there.
+
+    Raises:
+        ImageError: as `load_png`.
+    """
+    source = _decode(origin)
+    pixels, issues = _load(source, settings, expected, annotated)
+    if (pixels == pixels[0, 0]).all():
+        issues.append(Issue("image-uniform", f"all pixels are {tuple(pixels[0, 0].tolist())}"))
+    digest = blake2b(source.data, digest_size=16).digest()
+    return Survey(pixels.shape[1], pixels.shape[0], digest), issues
 
 
 def read_size(origin: Path | bytes) -> Size:
@@ -146,6 +195,18 @@ def read_size(origin: Path | bytes) -> Size:
         return _stored_size(_open(file))
 
 
+def read_shown_size(origin: Path | bytes) -> Size:
+    """`(width, height)` in pixels as viewers show it, an EXIF orientation applied. Only the header is decoded.
+
+    Raises:
+        ImageError: as `read_size`.
+    """
+    with _stream(origin) as file, _pillow():
+        image = _open(file)
+        size = _stored_size(image)
+        return size[::-1] if _orientation(image) >= _FIRST_ON_ITS_SIDE else size
+
+
 def read_labels(origin: Path | bytes) -> NDArray[np.integer[Any]]:
     """The numbers of a label image, `[H, W]`: the indices of a palette image, the values of a grey one.
 
@@ -155,12 +216,41 @@ def read_labels(origin: Path | bytes) -> NDArray[np.integer[Any]]:
     Raises:
         ImageError: `mask-unreadable` if it cannot be read, or its pixels are not one whole number each.
     """
+    return _read_mask(origin, _labels)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelImage:
+    """A label image, whether it tells its regions apart by numbers or by colours.
+
+    Attributes:
+        pixels: `[H, W]` palette indices or grey values; `[H, W, 3]` 8-bit colours where there is no palette.
+        palette: `[N, 3]` 8-bit colours of the indices from 0 on; None where there is no palette.
+    """
+
+    pixels: NDArray[np.integer[Any]]
+    palette: NDArray[np.uint8] | None = None
+
+
+def read_label_image(origin: Path | bytes) -> LabelImage:
+    """A label image with its colours, if it has any. Numbers are those of `read_labels`.
+
+    Raises:
+        ImageError: `mask-unreadable` if it cannot be read, or its pixels are neither one whole number each nor an
+            opaque 8-bit colour.
+    """
+    return _read_mask(origin, _label_image)
+
+
+def _read_mask(origin: Path | bytes, read: Callable[[_Source], T]) -> T:
+    """What `read` makes of a decoded mask."""
     try:
         source = _decode(origin)
+        with _pillow():
+            return read(source)
     except ImageError as error:
-        raise ImageError("mask-unreadable", error.message) from error
-    with _pillow("mask-unreadable"):
-        return _turned(_labels(source), source, _Frame.STORED)
+        path = origin if isinstance(origin, Path) else None
+        raise ImageError("mask-unreadable", error.message, path) from error
 
 
 @dataclass(frozen=True)
@@ -243,8 +333,8 @@ _PILLOW = threading.RLock()
 
 
 @contextmanager
-def _pillow(code: str = "image-unreadable") -> Iterator[None]:
-    """Pillow without its warnings, its size limit and its leniency; its failures become errors of `code`.
+def _pillow() -> Iterator[None]:
+    """Pillow without its warnings, its size limit and its leniency; its failures become `image-unreadable`.
 
     All of these are global to the process, so that threads take turns, and find them afterwards as they were.
     """
@@ -255,7 +345,7 @@ def _pillow(code: str = "image-unreadable") -> Iterator[None]:
         try:
             yield
         except _FAILURES as error:
-            raise ImageError(code, f"the image cannot be decoded: {_reason(error)}") from error
+            raise ImageError("image-unreadable", f"the image cannot be decoded: {_reason(error)}") from error
         finally:
             Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = limit, lenient
 
@@ -333,7 +423,7 @@ def _scale(image: Image.Image, bits: int) -> int:
 
 
 def _is_wanted_png(source: _Source, settings: ImageSettings) -> bool:
-    """Whether the file already is the PNG that `encode_png` would make, but for its compression."""
+    """Whether the file already is the PNG that `encode_png` would make, but for its compression, and is sound."""
     if source.header is None or source.header.depth != settings.depth or source.orientation != 1:
         return False
     wanted = {1: (GREY,), 3: (COLOUR,), "source": (GREY, COLOUR)}[settings.channels]
@@ -342,43 +432,56 @@ def _is_wanted_png(source: _Source, settings: ImageSettings) -> bool:
         source.header.colour in wanted
         and kinds.isdisjoint((b"tRNS", b"eXIf", b"acTL"))
         and source.chunks[-1].end + 4 == len(source.data)
+        and _is_sound_png(source.data)
     )
 
 
-def _load(source: _Source, settings: ImageSettings, expected: Size | None) -> tuple[Pixels, list[Issue]]:
-    frame, issues = _frame(source, settings.exif, expected)
-    _hold_against(expected, source.size[::-1] if frame is _Frame.SHOWN and source.orientation >= 5 else source.size)
+def _is_sound_png(data: bytes) -> bool:
+    """Whether a decoder that is stricter than Pillow takes a PNG, too: TensorFlow's is."""
+    try:
+        check_png(data)
+    except ImageError:
+        return False
+    return True
+
+
+def _load(
+    source: _Source, settings: ImageSettings, expected: Size | None, annotated: Frame | None
+) -> tuple[Pixels, list[Issue]]:
+    frame, issues = _frame(source, settings.exif, expected, annotated)
+    _hold_against(
+        expected,
+        source.size[::-1] if frame is Frame.SHOWN and source.orientation >= _FIRST_ON_ITS_SIDE else source.size,
+    )
     with _pillow():
         pixels, loss = _samples(source, settings)
     pixels = _turned(pixels, source, frame)
     return pixels, [*issues, *loss, *_findings(source)]
 
 
-class _Frame(StrEnum):
-    """The two ways round that an image with an EXIF orientation has."""
-
-    STORED = "stored"
-    SHOWN = "shown"
-
-
-def _frame(source: _Source, policy: Exif, expected: Size | None) -> tuple[_Frame, list[Issue]]:
+def _frame(source: _Source, policy: Exif, expected: Size | None, annotated: Frame | None) -> tuple[Frame, list[Issue]]:
     """Which way round the image is taken, and the issue if that had to be decided."""
     tag, size, shown = source.orientation, source.size, source.size[::-1]
     if tag == 1 or policy is Exif.IGNORE:
-        return _Frame.STORED, []
+        return Frame.STORED, []
     if policy is Exif.APPLY:
-        return _Frame.SHOWN, []
+        return Frame.SHOWN, []
     if policy is Exif.ERROR:
         raise ImageError("image-orientation-present", f"the image has EXIF orientation {tag}")
-    if tag < 5 or expected is None or size == shown:
+    if annotated is not None:
+        return annotated, []
+    if tag < _FIRST_ON_ITS_SIDE or expected is None or size == shown:
         why = "no size is annotated" if expected is None else "the size is the same either way"
         message = f"EXIF orientation {tag} was not applied: {why}"
-        return _Frame.STORED, [Issue("image-orientation-ambiguous", message)]
+        return Frame.STORED, [Issue("image-orientation-ambiguous", message)]
     decision = "applied" if expected == shown else "ignored"
     message = f"EXIF orientation {tag} was {decision}: stored are {_by(size)}, annotated {_by(expected)} pixels"
-    frame = _Frame.SHOWN if expected == shown else _Frame.STORED
+    frame = Frame.SHOWN if expected == shown else Frame.STORED
     return frame, [Issue("image-orientation", message)]
 
+
+_FIRST_ON_ITS_SIDE = 5
+"""Orientations from here to 8 exchange width and height."""
 
 _TURNS: Mapping[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
     1: lambda pixels: pixels,
@@ -395,12 +498,12 @@ _BACK = {6: 8, 8: 6}
 """The orientation whose turn undoes that of another; the rest undo themselves."""
 
 
-def _turned(pixels: NDArray[Any], source: _Source, frame: _Frame) -> NDArray[Any]:
+def _turned(pixels: NDArray[Any], source: _Source, frame: Frame) -> NDArray[Any]:
     """Decoded pixels the way round that is wanted."""
     tag = source.orientation
-    if frame is _Frame.SHOWN and not source.upright:
+    if frame is Frame.SHOWN and not source.upright:
         return np.ascontiguousarray(_TURNS[tag](pixels))
-    if frame is _Frame.STORED and source.upright:
+    if frame is Frame.STORED and source.upright:
         return np.ascontiguousarray(_TURNS[_BACK.get(tag, tag)](pixels))
     return pixels
 
@@ -505,8 +608,21 @@ def _converted(image: Image.Image, mode: str) -> Image.Image:
         raise ImageError("image-mode-unsupported", f"Pillow cannot convert {image.mode} to {mode}") from error
 
 
+def _label_image(source: _Source) -> LabelImage:
+    image = source.image
+    if image.mode in ("RGB", "RGBA") and source.bits == 8 and not source.transparent:
+        return LabelImage(_turned(np.asarray(image)[..., :3], source, Frame.STORED))
+    palette = np.array(image.getpalette(), np.uint8).reshape(-1, 3) if image.mode == "P" else None
+    return LabelImage(_labels(source), palette)
+
+
 def _labels(source: _Source) -> NDArray[np.integer[Any]]:
-    """`[H, W]` whole numbers, as decoded."""
+    """`[H, W]` whole numbers, the way round that they are stored."""
+    return _turned(_whole_numbers(source), source, Frame.STORED)
+
+
+def _whole_numbers(source: _Source) -> NDArray[np.integer[Any]]:
+    """`[H, W]`, as decoded."""
     image = source.image
     if image.mode == "1":
         return np.asarray(image).astype(np.uint8)

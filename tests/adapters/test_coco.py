@@ -367,6 +367,29 @@ def test_an_area_of_any_kind_costs_nothing(tmp_path, area, mean):
     assert ([instance.id for instance in sample.instances], sample.issues) == (["1", "2"], ())
 
 
+@pytest.mark.parametrize(
+    ("fields", "box", "area"),
+    [
+        ({}, None, None),
+        ({"bbox": [1, 2, 3.5, 4]}, (1, 2, 4.5, 6), None),
+        ({"bbox": [1, 2, 3], "area": None}, None, None),
+        ({"bbox": [], "area": "12"}, None, None),
+        ({"bbox": [1, 2, -3, 4], "area": -1}, (1, 2, -2, 6), -1),
+        ({"bbox": [1, 2, 3, 4], "area": 6.25}, (1, 2, 4, 6), 6.25),
+        ({"bbox": None, "area": [6]}, None, None),
+        ({"bbox": [1, 2, 3, 4], "segmentation": {"size": [6, 8], "counts": [40, 8]}, "area": 8}, (1, 2, 4, 6), 8),
+        ({"bbox": [1, 2, 3, 4], "segmentation": [], "area": 12}, None, 12),
+    ],
+)
+def test_what_is_stated_of_a_mask(tmp_path, fields, box, area):
+    """A box that takes the place of the mask is not held against itself."""
+    [sample] = read_all(adapter_of(tmp_path, a_file([an_annotation(1, **fields)])))
+    [instance] = sample.instances
+    stated = instance.stated_box
+    assert stated is None if box is None else (stated.x0, stated.y0, stated.x1, stated.y1) == box
+    assert instance.stated_area == area
+
+
 def test_order_is_that_of_the_file(tmp_path):
     images = [an_image(n) for n in (30, 4, 17, 2)]
     owners = [2, 30, 17, 2, 30, 30, 4, 2, 17]
@@ -622,7 +645,7 @@ def pictures(tmp_path):
 
 SPELT_OTHERWISE = {
     "..\\secret.png": "../secret.png",
-    "C:\\pictures\\1.png": "C:/pictures/1.png",
+    "C:\\pictures\\3.png": "C:/pictures/3.png",
     "./1.png": "1.png",
     ".\\folder\\pictures\\1.png": "folder/pictures/1.png",
 }
@@ -641,7 +664,7 @@ SPELT_OTHERWISE = {
         ("link.png", "image-outside-folder"),
         ("folder/secret.png", "image-outside-folder"),
         ("../no-such.png", "image-outside-folder"),
-        ("C:\\pictures\\1.png", "image-missing"),
+        ("C:\\pictures\\3.png", "image-missing"),
         ("2.png", "image-missing"),
         ("1.png/2.png", "image-missing"),
         ("is-a-folder.png", "image-unreadable"),

@@ -7,9 +7,11 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 FOLDER = Path(__file__).parent / "images"
+VOC = Path(__file__).parent / "voc"
 WIDTH, HEIGHT = 8, 6
 
 
@@ -29,6 +31,33 @@ def main() -> None:
     (FOLDER / "text.jpg").write_text("This was renamed to .jpg.\n", encoding="utf-8")
     (FOLDER / "empty.png").write_bytes(b"")
     (FOLDER / "bomb.png").write_bytes(bomb())
+    draw_masks()
+
+
+def draw_masks() -> None:
+    """Instance and class masks: one object; four, of which the last is of no class; two that are unusable."""
+    objects, classes = np.zeros((2, HEIGHT, WIDTH), np.uint8)
+    objects[:3, :3] = classes[:3, :3] = 1
+    save_mask("SegmentationObject/good.png", objects)
+    save_mask("SegmentationClass/good.png", classes)
+    save_mask("SegmentationObject/small.png", objects)
+    save_mask("SegmentationClass/small.png", classes[:4, :5])
+    save_mask("SegmentationObject/cut.png", objects)
+    whole = (VOC / "SegmentationObject/cut.png").read_bytes()
+    (VOC / "SegmentationObject/cut.png").write_bytes(whole[:-30])
+    objects[...] = classes[...] = 0
+    for number, (column, value) in enumerate([(0, 1), (4, 2), (6, 2), (7, 7)], start=1):
+        objects[:2, column] = number
+        classes[:2, column] = value
+    objects[3] = classes[3] = 255
+    save_mask("SegmentationObject/third.png", objects)
+    save_mask("SegmentationClass/third.png", classes)
+
+
+def save_mask(name: str, numbers: NDArray[np.uint8]) -> None:
+    image = Image.fromarray(numbers).convert("P")
+    image.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0] + [224, 224, 192] * 253)
+    image.save(VOC / name)
 
 
 def bomb() -> bytes:

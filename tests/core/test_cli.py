@@ -16,7 +16,7 @@ import pytest
 
 import maskflow_convert
 from core.plugins.scripted import SCRIPTED, script
-from maskflow_convert import convert, registry
+from maskflow_convert import convert, load_config, registry
 from maskflow_convert.cli import main
 
 SHAPES = "sources: [{adapter: shapes, count: 6}]\n"
@@ -168,7 +168,7 @@ WRONG = {
     "a folder without records": (["inspect", "."], 4, "holds no finished data set"),
     "records that are none": (["inspect", "c.yaml"], 4, "c.yaml: record 0 "),
     "output is a file": (["convert", "c.yaml", "--output", "c.yaml"], 5, "cannot be used as output directory"),
-    "adapters": (["adapters"], 2, "list|show"),
+    "adapters": (["adapters"], 2, "list|show|new"),
     "format": (["inspect", "x", "--format", "html"], 2, "invalid choice: 'html'"),
 }
 
@@ -326,36 +326,23 @@ class TestAdapters:
         assert rows["coco"] == [*ours, "maskflow_adapters.coco:CocoAdapter"]
         assert rows["shapes"] == [*ours, "maskflow_adapters.shapes:ShapesAdapter"]
 
-    def test_list_imports_none(self, run, tmp_path, monkeypatch):
-        """A broken plugin hides no other; one name of two is marked."""
-        for name in ("aaa", "bbb"):
-            (tmp_path / f"{name}-2.0.dist-info").mkdir()
-            (tmp_path / f"{name}-2.0.dist-info/METADATA").write_text(
-                f"Metadata-Version: 2.1\nName: {name}\nVersion: 2.0\n"
-            )
-            points = "[maskflow_convert.adapters]\ntwin = no_such_module:X\n"
-            (tmp_path / f"{name}-2.0.dist-info/entry_points.txt").write_text(points)
-        monkeypatch.syspath_prepend(str(tmp_path))
-        code, out, _ = run("adapters", "list")
-        assert code == 0
-        assert [line.split()[1] for line in out.splitlines() if line.startswith("twin")] == ["aaa", "bbb"]
-        assert out.count("offered twice") == 2
-        assert "CocoAdapter" in out
-
     @pytest.mark.parametrize(
         ("name", "about", "rows"),
         [
             (
                 "shapes",
                 "Draws the Shapes data set.",
-                {"count": ["int", "20"], "seed": ["int", "0"], "size": ["tuple[int,", "int]", "(160,", "120)"]},
+                {
+                    "count": ["integer", ">", "0", "20"],
+                    "size": ["[integer", ">=", "32,", "integer", ">=", "32]", "[160,"],
+                },
             ),
             (
                 "coco",
                 "Common Objects in Context",
-                {"annotations": ["Path", "required"], "images": ["Path", "|", "None", "None"]},
+                {"annotations": ["path", "required"], "images": ["path", "optional", "the", "folder"]},
             ),
-            (SCRIPTED, "Does as it is told.", {"folder": ["Path", "|", "None", "None"]}),
+            (SCRIPTED, "Does as it is told.", {"folder": ["path", "optional", "Where"]}),
         ],
     )
     def test_show(self, run, name, about, rows):
@@ -373,8 +360,83 @@ class TestAdapters:
         assert run("adapters", "show", "./mine.py:ScriptedAdapter")[0] == 0
         registry.load.cache_clear()
 
+    @pytest.mark.parametrize("name", ["shapes", "coco", SCRIPTED])
+    def test_show_a_source_to_copy(self, run, tmp_path, name):
+        """Every key of it is one of the adapter, and nothing is to be added."""
+        out = run("adapters", "show", name)[1]
+        text = out[out.index("sources:") :].replace("# ", "")
+        values = {"pictures": "[]", "folder": ".", "images": ".", "annotations": "a.json"}
+        text = re.sub(r"(\w+): <[a-z ]+>", lambda found: f"{found[1]}: {values[found[1]]}", text)
+        (tmp_path / "c.yaml").write_text(text)
+        options = load_config(tmp_path / "c.yaml").sources[0].options
+        assert options.model_fields_set == type(options).model_fields.keys()
 
-HELP = [[], ["convert"], ["inspect"], ["adapters"], ["adapters", "list"], ["adapters", "show"]]
+    def test_show_types_and_defaults(self, run, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        Path("kinds.py").write_text(KINDS)
+        code, out, err = run("adapters", "show", "./kinds.py:Kinds")
+        registry.load.cache_clear()
+        assert (code, err) == (0, "")
+        table = out[out.index("option") : out.index("sources:")].splitlines()[1:-1]
+        assert [re.split(" {2,}", line.strip()) for line in table] == [
+            ["text", "text", "required", "It says so."],
+            ["name", "text", '"a: b"'],
+            ["flag", "true | false", "true"],
+            ["share", "number >= 0 <= 1", "0.5"],
+            ["mode", "fast | slow", '"fast"'],
+            ["level", "high | low", '"low"'],
+            ["one", "always", '"always"'],
+            ["either", "integer or text", "optional"],
+            ["many", "list of path", "[]"],
+            ["names", "mapping to integer", "optional"],
+            ["inner", "mapping", "required"],
+            ["any", "anything", "optional"],
+        ]
+
+    def test_show_options_without_a_schema(self, run, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        Path("odd.py").write_text(KINDS.replace("any: Any = None", "any: Callable[[], int] | None = None"))
+        code, out, err = run("adapters", "show", "./odd.py:Kinds")
+        registry.load.cache_clear()
+        assert (code, out) == (3, "")
+        assert "odd.py:Kinds: its options have no JSON Schema" in err
+
+
+KINDS = """
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Any, Literal
+from pydantic import Field
+from maskflow_convert import Adapter, AdapterOptions, Index, InputPath
+
+class Level(StrEnum):
+    HIGH = "high"
+    LOW = "low"
+
+class Inner(AdapterOptions):
+    x: int
+
+class Options(AdapterOptions):
+    text: str = Field(description="It says so.")
+    name: str = "a: b"
+    flag: bool = True
+    share: float = Field(0.5, ge=0, le=1)
+    mode: Literal["fast", "slow"] = "fast"
+    level: Level = Level.LOW
+    one: Literal["always"] = "always"
+    either: int | str | None = None
+    many: tuple[InputPath, ...] = ()
+    names: Mapping[str, int] = Field(default_factory=dict)
+    inner: Inner
+    any: Any = None
+
+class Kinds(Adapter):
+    Options = Options
+    def index(self): return Index([], [])
+    def read(self, record): ...
+"""
+
+HELP = [[], ["convert"], ["inspect"], ["adapters"], ["adapters", "list"], ["adapters", "show"], ["adapters", "new"]]
 OPTIONS = ["--output", "--workers", "--executor", "--overwrite", "--dry-run", "--set"]
 
 

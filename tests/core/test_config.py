@@ -16,6 +16,7 @@ from core.plugins.scripted import SCRIPTED, script
 from maskflow_convert import convert, load_config
 from maskflow_convert.config import Config
 from maskflow_convert.errors import ConfigError, PluginError
+from maskflow_convert.repairs import REPAIRS
 
 SHAPES = "sources:\n  - adapter: shapes\n"
 
@@ -23,7 +24,7 @@ DEFAULTS = {
     "classes": {"names": None, "first_id": 1, "rename": {}, "unknown": "error"},
     "splits": None,
     "image": {"exif": "auto", "channels": 3, "depth": 8, "ids": "source"},
-    "objects": {"crowd": "skip", "empty": "skip", "boxes": "error"},
+    "objects": {"crowd": "skip", "difficult": "keep", "empty": "skip", "boxes": "error"},
     "issues": {},
     "on_error": "stop",
     "output": {
@@ -232,7 +233,11 @@ ONE_PROBLEM = {
     "far issue code": ("issues: {zzz: ignore}", "c.yaml:3: issues.zzz: there is no issue 'zzz'"),
     "severity": (
         "issues: {mask-empty: bad}",
-        "c.yaml:3: issues.mask-empty: 'bad': input should be 'error', 'warning' or 'ignore'",
+        "c.yaml:3: issues.mask-empty: 'bad': input should be 'error', 'warning', 'ignore' or 'fix'",
+    ),
+    "no fix": (
+        "issues:\n  polygon-outside-image: fix\n  mask-empty: fix",
+        "c.yaml:5: issues.mask-empty: there is no fix of it; there are of " + ", ".join(REPAIRS),
     ),
     "choice": ("objects: {crowd: drop}", "c.yaml:3: objects.crowd: 'drop': input should be 'skip' or 'keep'"),
     "number": ("image: {depth: 9}", "c.yaml:3: image.depth: 9: input should be 8 or 16"),
@@ -472,8 +477,8 @@ RESOLVED = {
     "no class": {"classes": {"names": [], "unknown": "skip"}},
     "choices": {
         "image": {"exif": "ignore", "channels": "source", "depth": 16, "ids": "sequential"},
-        "objects": {"crowd": "keep", "empty": "error", "boxes": "rectangle"},
-        "issues": {"polygon-outside-image": "ignore", "mask-empty": "error"},
+        "objects": {"crowd": "keep", "difficult": "skip", "empty": "error", "boxes": "rectangle"},
+        "issues": {"polygon-outside-image": "ignore", "mask-empty": "error", "rle-zero-run": "fix"},
         "on_error": "skip-image",
         "run": {"workers": 3},
     },

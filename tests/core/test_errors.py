@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from maskflow_convert import errors
+from maskflow_convert.catalogue import CATALOGUE, Severity
 from maskflow_convert.errors import (
     ConfigError,
     DataError,
@@ -23,7 +24,7 @@ from maskflow_convert.errors import (
     ShapeError,
     SourceError,
 )
-from maskflow_convert.issues import CATALOGUE, Issue, Severity
+from maskflow_convert.issues import Issue
 
 TEXTS = {
     "base": (MaskflowError("a"), "a"),

@@ -39,6 +39,14 @@ OBJECTS = {
     "crowd": ("crowd", {}, [["object-crowd", WARNED, "object"]], []),
     "crowd kept": ("crowd", {"objects": {"crowd": "keep"}}, [], [1]),
     "crowd ignored": ("crowd", {"issues": {"object-crowd": "ignore"}}, [["object-crowd", "ignore", "object"]], []),
+    "difficult": ("difficult", {}, [], [1]),
+    "difficult skipped": (
+        "difficult",
+        {"objects": {"difficult": "skip"}},
+        [["object-difficult", WARNED, "object"]],
+        [],
+    ),
+    "not difficult": ("good", {"objects": {"difficult": "skip"}}, [], [1]),
     "empty": ("empty", {}, [["mask-empty", WARNED, "object"]], []),
     "empty kept": ("empty", {"objects": {"empty": "keep"}}, [], [1]),
     "empty an error": ("empty", {"objects": {"empty": "error"}, **SKIP}, [["mask-empty", "error", "object"]], []),
@@ -90,6 +98,13 @@ IMAGES = {
     "unreadable": ("unreadable", SKIP, ["image-unreadable", "error"], False),
     "another size": ("size", SKIP, ["image-size-differs", "error"], False),
     "deep": ("deep", SKIP, ["image-depth-loss", "error"], False),
+    "doubtful": ("doubtful", SKIP, ["annotation-missing", WARNED], True),
+    "doubtful, an error": (
+        "doubtful",
+        {"issues": {"annotation-missing": "error"}, **SKIP},
+        ["annotation-missing", "error"],
+        False,
+    ),
     "deep, a warning": ("deep", {"issues": {"image-depth-loss": "warning"}}, ["image-depth-loss", WARNED], True),
 }
 
@@ -224,7 +239,9 @@ class TestIndexIssues:
 
 
 FAULTS = st.sampled_from([None, None, None, "raises", "wrong-type", "broken", "missing", "unreadable", "size", "deep"])
-THINGS = st.sampled_from(["good", "crowd", "empty", "box", "stranger", "outside", "far", "line", "unexpressed"])
+THINGS = st.sampled_from(
+    ["good", "crowd", "difficult", "empty", "box", "stranger", "outside", "far", "line", "unexpressed"]
+)
 LEVELS = st.sampled_from(["error", "warning", "ignore"])
 CODES = ("image-missing", "image-depth-loss", "polygon-outside-image", "mask-empty", "object-crowd", "class-unknown")
 
@@ -240,6 +257,7 @@ class TestBooks:
         objects=st.fixed_dictionaries(
             {
                 "crowd": st.sampled_from(["skip", "keep"]),
+                "difficult": st.sampled_from(["keep", "skip"]),
                 "empty": st.sampled_from(["skip", "keep", "error"]),
                 "boxes": st.sampled_from(["skip", "rectangle", "error"]),
             }

@@ -17,18 +17,20 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps
 
+from maskflow_convert.catalogue import CATALOGUE
 from maskflow_convert.errors import ImageError
 from maskflow_convert.image import (
     MAX_PIXELS,
     Exif,
+    Frame,
     ImageSettings,
     encode_png,
     load_pixels,
     load_png,
+    read_label_image,
     read_labels,
     read_size,
 )
-from maskflow_convert.issues import CATALOGUE
 from shared_data import SHARED as DATA
 
 RANDOM = np.random.default_rng(4)
@@ -294,6 +296,34 @@ def test_auto_leaves_what_the_size_cannot_tell(
     assert [issue.code for issue in issues] == ["image-orientation-ambiguous"]
 
 
+@pytest.mark.parametrize("tag", SHOWN)
+@pytest.mark.parametrize("frame", Frame)
+def test_auto_obeys_a_format_that_says_which_way_round_it_is(tag: int, frame: Frame) -> None:
+    pixels = np.array(SHOWN[tag]) if frame is Frame.SHOWN else ARROW
+    size = pixels.shape[::-1]
+    for expected in (size, None):
+        found, issues = load_pixels(oriented(tag), ImageSettings(channels=1), expected, frame)
+        np.testing.assert_array_equal(found[..., 0], pixels)
+        stored, more = load_png(oriented(tag), ImageSettings(channels=1), expected, frame)
+        np.testing.assert_array_equal(decoded(stored.png, 8)[..., 0], pixels)
+        assert (issues, more) == ([], [])
+    if tag >= 5:
+        with pytest.raises(ImageError) as caught:
+            load_pixels(oriented(tag), ImageSettings(), size[::-1], frame)
+        assert caught.value.code == "image-size-differs"
+
+
+@pytest.mark.parametrize("tag", SHOWN)
+@pytest.mark.parametrize("frame", Frame)
+def test_a_policy_that_is_chosen_goes_before_what_the_format_says(tag: int, frame: Frame) -> None:
+    for policy, pixels in ((Exif.APPLY, np.array(SHOWN[tag])), (Exif.IGNORE, ARROW)):
+        found, _ = load_pixels(oriented(tag), ImageSettings(exif=policy, channels=1), None, frame)
+        np.testing.assert_array_equal(found[..., 0], pixels)
+    with pytest.raises(ImageError) as caught:
+        load_pixels(oriented(tag), ImageSettings(exif=Exif.ERROR), None, frame)
+    assert caught.value.code == "image-orientation-present"
+
+
 @pytest.mark.parametrize("tag", [0, 1, 9, 65535])
 def test_other_orientations_are_none(tag: int) -> None:
     for policy in Exif:
@@ -418,6 +448,17 @@ def test_a_truncated_image_is_never_taken_for_a_whole_one(kind: str) -> None:
         assert error_code(data[:length]) == "image-unreadable"
 
 
+@pytest.mark.parametrize(("width", "height"), [(1024, 1024), (1023, 2048), (1500, 1500), (4096, 4096)])
+def test_megabytes_that_deflate_to_next_to_nothing_are_all_there(width: int, height: int) -> None:
+    """Of label images, for instance: the inflater then has taken all input before it has given all output."""
+    numbers = np.zeros((height, width), np.uint8)
+    numbers[: height // 8, : width // 8] = 7
+    rows = b"".join(b"\0" + row.tobytes() for row in numbers)
+    np.testing.assert_array_equal(read_labels(raw_png(width, height, 8, 0, rows)), numbers)
+    with pytest.raises(ImageError, match=r"truncated|ends before its last row"):
+        read_labels(raw_png(width, height, 8, 0, rows[: -width - 1]))
+
+
 def test_a_damaged_png_is_never_passed_on() -> None:
     rows = b"".join(b"\0" + bytes(range(row, row + 12)) for row in range(3))
     whole = raw_png(4, 3, 8, 2, rows)
@@ -515,6 +556,30 @@ def test_other_pixels_are_no_labels(mode: str) -> None:
     for unusable in (data, b"", b"text", encode_png(GREYS)[:-20]):
         with pytest.raises(ImageError) as caught:
             read_labels(unusable)
+        assert caught.value.code == "mask-unreadable"
+
+
+def test_label_images_with_a_palette_with_colours_and_without_either() -> None:
+    palette = RANDOM.integers(0, 256, (256, 3), dtype=np.uint8)
+    image = Image.fromarray(GREYS).convert("P")
+    image.putpalette(palette.tobytes())
+    found = read_label_image(encoded(image))
+    np.testing.assert_array_equal(found.pixels, GREYS)
+    np.testing.assert_array_equal(found.palette[found.pixels], palette[GREYS])
+    for values in (GREYS, DEEP, COLOURS):
+        found = read_label_image(encode_png(values))
+        np.testing.assert_array_equal(found.pixels, values)
+        assert found.palette is None
+    opaque = np.dstack([COLOURS, np.full(GREYS.shape, 255, np.uint8)])
+    np.testing.assert_array_equal(read_label_image(encoded(Image.fromarray(opaque))).pixels, COLOURS)
+
+
+def test_colours_that_cannot_tell_regions_apart_are_refused() -> None:
+    clear = np.dstack([COLOURS, np.full(GREYS.shape, 254, np.uint8)])
+    deep = encode_png(RANDOM.integers(0, 65536, (3, 5, 3), dtype=np.uint16))
+    for unusable in (encoded(Image.fromarray(clear)), deep, encoded(Image.new("LA", (2, 2))), b"text"):
+        with pytest.raises(ImageError) as caught:
+            read_label_image(unusable)
         assert caught.value.code == "mask-unreadable"
 
 

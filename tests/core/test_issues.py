@@ -15,8 +15,9 @@ import maskflow_adapters
 import maskflow_convert
 from maskflow_convert import Issue, Loss, Report, Severity
 from maskflow_convert import issues as issues_module
+from maskflow_convert.catalogue import CATALOGUE, Rule
 from maskflow_convert.errors import RecordError
-from maskflow_convert.issues import CATALOGUE, Rule, Tally
+from maskflow_convert.report import Tally
 
 KEBAB = re.compile(r"[a-z]+(-[a-z]+)+")
 SOURCES = [
@@ -107,6 +108,7 @@ class TestIssue:
                 "warning: x.json:7: image a.png, object 3: m [mask-empty]",
             ),
             (Issue("mask-empty", "m", path="x.json"), "warning: x.json: m [mask-empty]"),
+            (Issue("rle-zero-run", "m", fixed=True), "warning: m [rle-zero-run, fixed]"),
         ],
     )
     def test_text(self, issue, text):
@@ -114,7 +116,7 @@ class TestIssue:
 
     @given(ISSUES)
     def test_fields(self, issue):
-        names = ["code", "message", "severity", "source", "record", "object", "path", "line", "loss"]
+        names = ["code", "message", "severity", "source", "record", "object", "path", "line", "loss", "fixed"]
         assert issue.to_dict() == {name: getattr(issue, name) for name in names}
         assert Issue(**issue.to_dict()) == issue
 
@@ -200,3 +202,11 @@ class TestReport:
         report = Report()
         report.list_issues([Issue("mask-empty", "m", record="a"), Issue("object-crowd", "n", record="b")])
         assert report.flatten(["record", "code"]) == [["a", "mask-empty"], ["b", "object-crowd"]]
+
+    def test_areas(self):
+        report, other = (Report(areas={"cell": Counter({octave: 2, 10: 1})}) for octave in (3, 0))
+        report.merge(other)
+        report.merge(Report(areas={"nucleus": Counter({5: 1})}))
+        areas = report.to_dict()["areas"]
+        assert areas == {"cell": {"1": 2, "8": 2, "1024": 2}, "nucleus": {"32": 1}}
+        assert [*areas["cell"]] == ["1", "8", "1024"]

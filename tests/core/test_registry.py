@@ -57,6 +57,7 @@ def offered(monkeypatch, tmp_path):
 
     yield install
     registry.load.cache_clear()
+    registry.describe.cache_clear()
 
 
 class TestInstalled:
@@ -113,7 +114,7 @@ class TestInstalled:
         [
             ("coc", "there is no adapter 'coc'; did you mean 'coco'?"),
             ("Shapes", "there is no adapter 'Shapes'; did you mean 'shapes'?"),
-            ("zzzz", "there is no adapter 'zzzz'. Installed: coco, shapes"),
+            ("zzzz", "there is no adapter 'zzzz'. Installed: coco, "),
             ("", "there is no adapter ''"),
         ],
     )
@@ -133,6 +134,41 @@ class TestInstalled:
     def test_no_reference(self, reference):
         with pytest.raises(PluginError, match=f"adapter {re.escape(reference)}"):
             registry.load(reference)
+
+
+class TestReferenceTo:
+    @pytest.mark.parametrize("reference", ["maskflow_adapters.coco:CocoAdapter", SCRIPTED])
+    def test_is_what_loads_it(self, reference):
+        assert registry.reference_to(registry.load(reference)) == reference
+
+    def test_from_a_name(self):
+        assert registry.reference_to(registry.load("shapes")) == "maskflow_adapters.shapes:ShapesAdapter"
+
+    def test_from_a_file_named_otherwise(self, tmp_path, monkeypatch):
+        (tmp_path / "mine.py").write_text(WHOLE)
+        monkeypatch.chdir(tmp_path)
+        adapters = {registry.load(path) for path in ("mine.py:Mine", "./mine.py:Mine", f"{tmp_path}/mine.py:Mine")}
+        assert [registry.reference_to(adapter) for adapter in adapters] == [f"{tmp_path}/mine.py:Mine"]
+
+    def test_none(self):
+        class Inner(ShapesAdapter):
+            """Of a function."""
+
+        with pytest.raises(PluginError, match="Inner"):
+            registry.reference_to(Inner)
+
+    def test_hidden_by_another(self, monkeypatch):
+        hidden = type("CocoAdapter", (CocoAdapter,), {"__module__": CocoAdapter.__module__})
+        with pytest.raises(PluginError, match="is another class than the one that is asked for"):
+            registry.reference_to(hidden)
+
+
+class TestDescribe:
+    def test_names_the_package(self, offered):
+        offered({"thirdparty": {"mine": "m:Mine"}})
+        registry.describe.cache_clear()
+        assert registry.describe("mine") == "adapter 'mine' of thirdparty 1.5"
+        assert registry.describe("/x/mine.py:Mine") == "adapter /x/mine.py:Mine"
 
 
 class TestFile:

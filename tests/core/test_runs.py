@@ -105,8 +105,9 @@ def test_runs_of_length_zero_mean_what_they_mean_to_pycocotools(counts: list[int
     assert np.array_equal(decoded(found.to_counts(), height, width), found.to_dense())
 
 
-@given(st.lists(st.integers(0, 2**32 // 40), min_size=1, max_size=40).filter(any))
-def test_compressed_numbers_of_any_size_are_read_as_pycocotools_wrote_them(counts: list[int]) -> None:
+@given(st.lists(st.integers(0, 2**24 - 1), min_size=1, max_size=40).filter(any))
+def test_compressed_numbers_are_read_as_pycocotools_wrote_them(counts: list[int]) -> None:
+    """Up to five groups a number: at six, rleToString writes its last byte behind the memory that it took."""
     size = [sum(counts), 1]
     text = coco_mask.frPyObjects({"size": size, "counts": counts}, *size)["counts"].decode("ascii")
     assert runs.parse_counts(text).tolist() == counts
@@ -251,3 +252,114 @@ def test_dense_masks_of_no_object_keep_the_size_of_the_image() -> None:
 def test_dense_masks_are_the_masks_transposed(each: list[Mask]) -> None:
     dense = runs.to_masks([runs.from_dense(mask) for mask in each], width=5, height=3)
     assert [mask.T.tolist() for mask in dense] == [mask.astype(int).tolist() for mask in each]
+
+
+@pytest.mark.parametrize(
+    ("starts_and_lengths", "expected"),
+    [
+        ([], []),
+        ([[]], []),
+        ([[(3, 2)]], [(3, 2)]),
+        ([[(3, 2), (9, 1)], []], [(3, 2), (9, 1)]),
+        ([[(3, 2)], [(5, 2)]], [(3, 4)]),
+        ([[(3, 2)], [(6, 2)]], [(3, 2), (6, 2)]),
+        ([[(6, 2)], [(3, 2)]], [(3, 2), (6, 2)]),
+        ([[(0, 9)], [(2, 1), (5, 3)]], [(0, 9)]),
+        ([[(2, 1), (5, 3)], [(0, 3)], [(4, 5)]], [(0, 3), (4, 5)]),
+        ([[(0, 12)], [(0, 12)]], [(0, 12)]),
+    ],
+)
+def test_union(starts_and_lengths: list[list[tuple[int, int]]], expected: list[tuple[int, int]]) -> None:
+    masks = [
+        Runs(*(np.array([pair[at] for pair in pairs], dtype=np.int64) for at in (0, 1)), width=4, height=3)
+        for pairs in starts_and_lengths
+    ]
+    found = runs.union(masks, width=4, height=3)
+    assert list(zip(found.starts.tolist(), found.lengths.tolist(), strict=True)) == expected
+    assert (found.starts.dtype, found.lengths.dtype, found.width, found.height) == (np.int64, np.int64, 4, 3)
+
+
+def flood(mask: Mask) -> list[int]:
+    """Pixels of each connected piece, by filling from each pixel that is not filled yet."""
+    left = set(map(tuple, np.argwhere(mask).tolist()))
+    sizes = []
+    while left:
+        piece = [left.pop()]
+        for y, x in piece:
+            around = {(y + dy, x + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)} & left
+            left -= around
+            piece += around
+        sizes.append(len(piece))
+    return sizes
+
+
+def check_components(mask: Runs, expected: list[int]) -> None:
+    assert sorted(runs.components(mask).tolist()) == sorted(expected)
+
+
+@corner_cases
+def test_components_of_corner_cases(mask: Mask) -> None:
+    check_components(runs.from_dense(mask), flood(mask))
+
+
+@given(masks)
+def test_components_are_those_that_a_flood_finds(mask: Mask) -> None:
+    check_components(runs.from_dense(mask), flood(mask))
+
+
+@given(st.integers(2, 30), st.integers(2, 30), st.floats(0.1, 0.7), st.integers(0, 2**32))
+def test_components_of_large_masks(width: int, height: int, share: float, seed: int) -> None:
+    mask = np.random.default_rng(seed).random((height, width)) < share
+    check_components(runs.from_dense(mask), flood(mask))
+
+
+@given(masks)
+def test_runs_that_touch_make_one_component(mask: Mask) -> None:
+    """As run lengths with a zero among them give."""
+    positions = runs.from_dense(mask).positions()
+    singly = Runs(positions, np.ones_like(positions), mask.shape[1], mask.shape[0])
+    check_components(singly, flood(mask))
+
+
+def test_a_spiral_is_one_component() -> None:
+    """Its arms are found one by one, from the left, and joined at the end."""
+    spiral = np.zeros((41, 41), dtype=bool)
+    y, x, dy, dx = 0, 0, 0, 1
+    for length in [40, *(n for n in range(40, 0, -2) for _ in (0, 1))]:
+        for _ in range(length):
+            spiral[y, x] = True
+            y, x = y + dy, x + dx
+        dy, dx = dx, -dy
+    spiral[y, x] = True
+    check_components(runs.from_dense(spiral), flood(spiral))
+    assert len(flood(spiral)) == 1
+
+
+SAME_SIZE = st.tuples(st.integers(1, 9), st.integers(1, 9)).flatmap(
+    lambda shape: st.lists(arrays.arrays(np.bool_, shape).filter(np.any), min_size=1, max_size=5)
+)
+
+
+@given(SAME_SIZE)
+def test_boxes_are_the_smallest(each: list[Mask]) -> None:
+    expected = []
+    for mask in each:
+        y, x = np.nonzero(mask)
+        expected.append([x.min(), y.min(), x.max() + 1, y.max() + 1])
+    assert runs.boxes([runs.from_dense(mask) for mask in each]).T.tolist() == expected
+
+
+@given(SAME_SIZE)
+def test_no_mask_has_more_components_than_said(each: list[Mask]) -> None:
+    bounds = runs.most_components([runs.from_dense(mask) for mask in each]).tolist()
+    assert [bound >= len(flood(mask)) for bound, mask in zip(bounds, each, strict=True)] == [True] * len(each)
+    alone = [runs.most_components([runs.from_dense(mask)]).tolist() for mask in each]
+    assert [[bound] for bound in bounds] == alone
+
+
+def test_the_bound_is_close_for_an_outline_that_passes_a_column_three_times() -> None:
+    letter = np.zeros((11, 40), dtype=bool)
+    letter[1] = letter[5] = letter[9] = letter[1:10, 0] = True
+    assert runs.most_components([runs.from_dense(letter)] * 2).tolist() == [1, 1]
+    letter[7] = True
+    assert runs.most_components([runs.from_dense(letter)]).tolist() == [2 + 38 * 4]

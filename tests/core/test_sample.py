@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import ExifTags
 from PIL import Image as PillowImage
 from pydantic import ValidationError
 
-from maskflow_convert import Bitmap, Box, Image, Instance, Polygons, Region, Rle, Sample
+from maskflow_convert import Bitmap, Box, Drawing, Frame, Image, Instance, Polygons, Region, Rle, Sample, Union
 from maskflow_convert.errors import ImageError, ShapeError
 from maskflow_convert.image import ImageSettings
 
@@ -33,6 +34,8 @@ SHAPES = {
     "cow": Polygons(parts=((0, 0, 3, 0, 3, 2, 0, 2),)),
     "pig": Region(source=png(LABELS), value=7),
     "hen": Bitmap(source=png(np.ones((2, 1), np.uint8)), x=4, y=-1),
+    "fox": Drawing(figure="rectangle", points=(3, 1, 4, 1)),
+    "owl": Union(members=(Rle(height=3, width=5, counts=(0, 1, 14)), Drawing(figure="line", points=(1, 0, 1, 1)))),
 }
 PIXELS = {  # (x, y)
     "cat": [(1, 0), (4, 2)],
@@ -40,6 +43,8 @@ PIXELS = {  # (x, y)
     "cow": [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1)],
     "pig": [(1, 0), (1, 1), (2, 0)],
     "hen": [(4, 0)],
+    "fox": [(3, 1), (4, 1)],
+    "owl": [(0, 0), (1, 0), (1, 1)],
 }
 
 
@@ -52,11 +57,11 @@ def test_arrays_have_x_before_y() -> None:
     image, target = sample(*SHAPES).to_numpy(image_id=-5)
     assert (image.shape, image.dtype) == ((5, 3, 3), np.uint8)
     assert all(image[x, y].tolist() == [10 * x, 100 * y, 7] for x in range(5) for y in range(3))
-    assert (target["masks"].shape, target["masks"].dtype) == ((5, 5, 3), np.uint8)
+    assert (target["masks"].shape, target["masks"].dtype) == ((7, 5, 3), np.uint8)
     for mask, pixels in zip(target["masks"], PIXELS.values(), strict=True):
         assert list(map(tuple, np.argwhere(mask).tolist())) == pixels
     assert target["masks"].max() == 1
-    assert (target["class_ids"].tolist(), target["class_ids"].dtype) == ([1, 2, 3, 4, 5], np.int64)
+    assert (target["class_ids"].tolist(), target["class_ids"].dtype) == ([1, 2, 3, 4, 5, 6, 7], np.int64)
     assert (target["image_id"].shape, target["image_id"].dtype, target["image_id"]) == ((), np.int64, -5)
     assert target.keys() == {"masks", "class_ids", "image_id"}
 
@@ -89,6 +94,19 @@ def test_the_image_may_be_a_file(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(png(PICTURE))
     image, _ = sample(image=Image(path=tmp_path / "a.png", root=tmp_path)).to_numpy()
     assert np.array_equal(image, PICTURE.swapaxes(0, 1))
+
+
+def test_the_frame_says_which_way_round_the_image_was_annotated() -> None:
+    file = io.BytesIO()
+    exif = PillowImage.Exif()
+    exif[0x0112] = 2
+    PillowImage.fromarray(PICTURE).save(file, format="PNG", exif=exif)
+    for frame, expected in ((Frame.STORED, PICTURE), (Frame.SHOWN, PICTURE[:, ::-1])):
+        image, _ = sample(image=Image(data=file.getvalue(), frame=frame)).to_numpy()
+        assert np.array_equal(image, expected.swapaxes(0, 1))
+    with pytest.raises(ImageError) as caught:
+        sample(image=Image(data=file.getvalue())).to_numpy()
+    assert caught.value.code == "image-orientation-ambiguous"
 
 
 WIDE = np.array([[1000 * x + 10_007 * y + 1 for x in range(5)] for y in range(3)], dtype=np.uint16)
@@ -137,6 +155,11 @@ def test_a_shape_that_means_nothing_is_a_shape_error() -> None:
         pytest.param(lambda: Rle(height=3, width=5, counts=(1.5,)), id="half a run"),
         pytest.param(lambda: Region(source=b"", value=-1), id="a negative region"),
         pytest.param(lambda: Polygons(parts=((0, 0, 1, 1, 2, 0),), rasteriser="opencv"), id="another rasteriser"),
+        pytest.param(lambda: Drawing(figure="star", points=()), id="an unknown figure"),
+        pytest.param(lambda: Drawing(figure="line", points=(), thickness=0), id="a line of no width"),
+        pytest.param(lambda: Union(members=(Union(members=()),)), id="a union of unions"),
+        pytest.param(lambda: Union(members=(Box(x0=0, y0=0, x1=1, y1=1),)), id="a union of boxes"),
+        pytest.param(lambda: Image(data=b"", frame="mirrored"), id="an unknown frame"),
         pytest.param(lambda: Box(x0=0, y0=0, x1=1, y1=1, angle=3), id="an unknown field"),
         pytest.param(lambda: Instance(label="cat", shape={"kind": "circle"}), id="an unknown shape"),
         pytest.param(lambda: Sample(key="a", image=Image(data=b""), label="cat"), id="an unknown field of a sample"),
@@ -159,3 +182,28 @@ def test_a_sample_and_its_parts_do_not_change(frozen: Any) -> None:
 def test_a_sample_survives_being_written_down_as_json() -> None:
     plain = sample("cat", "dog", "cow", image=Image(path=Path("a.png"), width=5, height=3))
     assert Sample.model_validate_json(plain.model_dump_json()) == plain
+
+
+class TestMeasure:
+    """A 5 x 3 picture, stored on its side with EXIF orientation 6: viewers show it as 3 x 5."""
+
+    @pytest.fixture
+    def lying(self):
+        exif = PillowImage.Exif()
+        exif[ExifTags.Base.Orientation] = 6
+        stream = io.BytesIO()
+        PillowImage.new("RGB", (5, 3)).save(stream, "JPEG", exif=exif)
+        return stream.getvalue()
+
+    @pytest.mark.parametrize(
+        ("fields", "size"),
+        [
+            ({}, (5, 3)),
+            ({"frame": Frame.STORED}, (5, 3)),
+            ({"frame": Frame.SHOWN}, (3, 5)),
+            ({"frame": Frame.SHOWN, "width": 7, "height": 9}, (7, 9)),
+            ({"frame": Frame.SHOWN, "width": 7}, (3, 5)),
+        ],
+    )
+    def test_the_size_is_that_of_the_frame(self, lying, fields, size):
+        assert Image(data=lying, **fields).measure() == size

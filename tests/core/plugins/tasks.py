@@ -6,8 +6,9 @@ import os
 import time
 from collections.abc import Callable
 
+from maskflow_convert.catalogue import Severity
 from maskflow_convert.errors import IssueError
-from maskflow_convert.issues import Issue, Severity
+from maskflow_convert.issues import Issue
 
 prepared: list[int] = []
 

@@ -1,0 +1,186 @@
+"""What is seen only over a whole data set: classes too few or too uneven, objects too small, contents that come twice.
+
+A census is taken shard by shard and judged in the order of the plan, so that its findings do not depend on who did the
+work. Its memory grows with the images (a digest each) and with the classes, not with the objects.
+"""
+
+from __future__ import annotations
+
+import heapq
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import accumulate
+
+from maskflow_convert.catalogue import Severity
+from maskflow_convert.issues import Issue
+from maskflow_convert.policy import Policy
+from maskflow_convert.report import Report, Tally
+
+FEW_OBJECTS = 10
+"""A class with fewer objects is remarked upon: hardly enough to train on and to test."""
+
+IMBALANCE = 100
+"""How many times as many objects as the rarest class the most frequent one may have."""
+
+SMALL = 1024
+"""How many times smaller than the median of its class an object may be, in pixels: 32 times in length."""
+
+ENOUGH_FOR_MEDIAN = 20
+"""Objects that a class needs for its median to mean something."""
+
+_SMALLEST_KEPT = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An image and the digest of its file's content."""
+
+    source: str
+    key: str
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Sized:
+    """An object and its area in pixels."""
+
+    area: int
+    source: str
+    key: str
+    name: str | None
+
+
+@dataclass
+class Areas:
+    """The areas of the objects of one class: counted by octave, and the smallest by name."""
+
+    octaves: Counter[int] = field(default_factory=Counter)
+    smallest: list[Sized] = field(default_factory=list)
+
+    def middle(self) -> int:
+        """The octave of the median."""
+        half = (self.octaves.total() + 1) // 2
+        octaves = sorted(self.octaves)
+        upto = list(accumulate(self.octaves[octave] for octave in octaves))
+        return octaves[bisect_left(upto, half)]
+
+    def add(self, octaves: Mapping[int, int], objects: Iterable[Sized]) -> None:
+        """Add objects, of which only the smallest need be given by name."""
+        self.octaves.update(octaves)
+        self.smallest = heapq.nsmallest(_SMALLEST_KEPT, [*self.smallest, *objects], key=lambda each: each.area)
+
+
+@dataclass
+class Census:
+    """What was seen of some images of one split: their contents, and the areas of their objects by class."""
+
+    contents: list[Seen] = field(default_factory=list)
+    areas: dict[str, Areas] = field(default_factory=dict)
+
+    def see(self, label: str, object_: Sized) -> None:
+        """Count an object of a class; one without a pixel has no area to speak of."""
+        if object_.area:
+            self.areas.setdefault(label, Areas()).add({object_.area.bit_length() - 1: 1}, [object_])
+
+    def add(self, other: Census) -> None:
+        """Add the objects of another census; contents are judged by `Contents` and not kept."""
+        for label, areas in other.areas.items():
+            self.areas.setdefault(label, Areas()).add(areas.octaves, areas.smallest)
+
+
+@dataclass
+class Contents:
+    """The contents of the images seen so far, by digest: the first image that had each, and its split."""
+
+    first: dict[bytes, tuple[str, Seen]] = field(default_factory=dict)
+
+    def judge(self, split: str, images: Iterable[Seen]) -> Iterator[Issue]:
+        """Tell the images whose content came before."""
+        for image in images:
+            other_split, other = self.first.setdefault(image.digest, (split, image))
+            if other is image:
+                continue
+            code = "image-content-duplicate" if split == other_split else "image-in-two-splits"
+            where = f"{other.key} of {other.source}" + (f", split {other_split}" if split != other_split else "")
+            yield Issue(code, f"has the content of {where}", source=image.source, record=image.key)
+
+
+def judge_areas(census: Census) -> Iterator[tuple[int, list[Issue]]]:
+    """By class, the number of objects far smaller than the others, and an issue of each of the smallest of them."""
+    for label, areas in census.areas.items():
+        if areas.octaves.total() < ENOUGH_FOR_MEDIAN:
+            continue
+        median = 2 ** areas.middle()
+        limit = median // SMALL
+        small = sum(count for octave, count in areas.octaves.items() if 2 ** (octave + 1) <= limit)
+        if small:
+            yield small, [_too_small(label, each, median) for each in areas.smallest if each.area < limit]
+
+
+def judge_classes(classes: Iterable[str], splits: Mapping[str, Tally]) -> Iterator[Issue]:
+    """What is wrong with the classes of a data set: their names, and how their objects are spread."""
+    names = list(classes)
+    yield from _similar(names)
+    total: Counter[str] = Counter()
+    for tally in splits.values():
+        total.update(tally.objects_by_class)
+    for name in names:
+        if not total[name]:
+            yield Issue("class-unused", f"no object is of the class {name!r}")
+        elif total[name] < FEW_OBJECTS:
+            yield Issue("class-few-objects", f"objects of the class {name!r}: {total[name]}")
+    for split, tally in splits.items():
+        for name in names:
+            if total[name] and not tally.objects_by_class[name]:
+                yield Issue("class-not-in-split", f"no object of the split {split} is of the class {name!r}")
+    used = [name for name in names if total[name]]
+    if used:
+        most, least = max(used, key=total.__getitem__), min(used, key=total.__getitem__)
+        if total[most] > IMBALANCE * total[least]:
+            told = f"objects of the class {most!r}: {total[most]}, of the class {least!r}: {total[least]}"
+            yield Issue("class-imbalance", told)
+
+
+def _similar(names: Iterable[str]) -> Iterator[Issue]:
+    """Names that differ in case or white space only."""
+    spelt: dict[str, str] = {}
+    for name in names:
+        other = spelt.setdefault("".join(name.split()).casefold(), name)
+        if other != name:
+            yield Issue("class-names-similar", f"{other!r} and {name!r} are two classes")
+
+
+def _too_small(label: str, seen: Sized, median: int) -> Issue:
+    told = f"has {seen.area} pixels; half of the objects of the class {label!r} have {median} or more"
+    return Issue("mask-small-for-class", told, source=seen.source, record=seen.key, object=seen.name)
+
+
+@dataclass
+class WholeDataSet:
+    """Judges a data set as a whole, from what comes of its shards in the order of the plan."""
+
+    policy: Policy
+    contents: Contents = field(default_factory=Contents)
+    census: Census = field(default_factory=Census)
+
+    def add(self, report: Report, split: str, census: Census) -> None:
+        """Enter what one shard adds."""
+        report.list_issues(self._judged(self.contents.judge(split, census.contents)))
+        for label, areas in census.areas.items():
+            report.areas.setdefault(label, Counter()).update(areas.octaves)
+        self.census.add(census)
+
+    def conclude(self, report: Report) -> None:
+        """Enter what all shards together tell."""
+        report.list_issues(self._judged(judge_classes(report.classes, report.splits)))
+        for count, examples in judge_areas(self.census):
+            listed = list(self._judged(examples))
+            report.list_issues(listed)
+            if listed:
+                report.count_unlisted(listed[0], count - len(listed))
+
+    def _judged(self, issues: Iterable[Issue]) -> Iterator[Issue]:
+        judged = map(self.policy.judge, issues)
+        return (issue for issue in judged if issue.severity is not Severity.IGNORE)

@@ -1,0 +1,130 @@
+"""Checks of polygons: of their points, and of what the rasteriser makes of their parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from maskflow_convert.checks.objects import Finding, Objects, furthest, members
+from maskflow_convert.geometry import Rasteriser
+from maskflow_convert.issues import Issue
+from maskflow_convert.outlines import NO_AREA
+from maskflow_convert.shape import Drawing, Polygons, Shape
+
+NORMALISED_ABOVE = 16
+"""Width or height in pixels above which a polygon within the first pixel is taken for one in shares of the image."""
+
+
+def outside_image(objects: Objects) -> Iterator[Finding]:
+    """A point outside the image by any amount, said with the largest."""
+    width, height = objects.width, objects.height
+    for number, instance in enumerate(objects.instances):
+        parts = _parts(instance.shape)
+        xs = [x for part in parts for x in part[0::2]]
+        ys = [y for part in parts for y in part[1::2]]
+        if xs:
+            by, side = furthest(min(xs), min(ys), max(xs) - width, max(ys) - height)
+            if by > 0:
+                message = f"a point lies {by:g} pixels beyond the {side} edge of {width} x {height}"
+                yield number, Issue("polygon-outside-image", message)
+
+
+def small_parts(objects: Objects) -> Iterator[Finding]:
+    """A part with one or two points, or none, beside parts that have more."""
+    for number, shape in objects.polygons:
+        points = [len(part) // 2 for part in shape.parts]
+        for part, count in enumerate(points):
+            if count < 3:
+                yield number, Issue("polygon-part-dropped", f"part {part} of {len(points)} has {count} points")
+
+
+def normalised(objects: Objects) -> Iterator[Finding]:
+    """All points within the first pixel of an image that is not tiny."""
+    if max(objects.width, objects.height) <= NORMALISED_ABOVE:
+        return
+    for number, instance in enumerate(objects.instances):
+        parts = _parts(instance.shape)
+        if parts and all(0 <= value <= 1 for part in parts for value in part):
+            message = f"all coordinates lie in 0..1, in an image of {objects.width} x {objects.height} pixels"
+            yield number, Issue("polygon-normalised", message)
+
+
+def repeated_points(objects: Objects) -> Iterator[Finding]:
+    """Points that equal the one before. That the last equals the first is how many tools close an outline."""
+    if not objects.places:
+        return
+    outlines = objects.outlines
+    found, firsts, numbers = np.unique(outlines.numbers[outlines.repeats], return_index=True, return_counts=True)
+    for outline, first, number in zip(found.tolist(), firsts.tolist(), numbers.tolist(), strict=True):
+        place = objects.places[outline]
+        point = int(outlines.repeats[first] - outlines.firsts[outline])
+        message = f"{place} says {number} of its points twice, point {point} first"
+        yield place.number, Issue("polygon-points-repeated", message)
+
+
+def enclosed(objects: Objects) -> Iterator[Finding]:
+    """An outline that crosses itself; or encloses nothing though it does not, since it is walked to and fro."""
+    if not objects.places:
+        return
+    crossings = objects.outlines.crossings()
+    for outline, point in crossings.items():
+        place = objects.places[outline]
+        message = f"{place} crosses itself at ({point.real:g}, {point.imag:g})"
+        yield place.number, Issue("polygon-self-intersecting", message)
+    for outline in np.flatnonzero(np.abs(objects.outlines.areas) <= NO_AREA).tolist():
+        if outline not in crossings:
+            place, points = objects.places[outline], int(objects.outlines.counts[outline])
+            yield place.number, Issue("polygon-zero-area", f"{place} encloses nothing with its {points} points")
+
+
+def pixels_of_parts(objects: Objects) -> Iterator[Finding]:
+    """A part without a pixel beside parts that have some; and one that lies within another, which makes no hole."""
+    rasteriser = Rasteriser(objects.width, objects.height)
+    for number, shape in objects.polygons:
+        if len(shape.parts) > 1:
+            of, areas = f"of {len(shape.parts)}", rasteriser.areas_of_parts(shape)
+            for part in empty_parts(shape, areas):
+                yield number, Issue("polygon-part-without-pixels", f"part {part} {of} gives no pixel")
+            for inner, outer in _nested(shape, areas, rasteriser):
+                told = f"lies within part {outer}, and its {areas[inner]} pixels belong to the object"
+                yield number, Issue("mask-hole-lost", f"part {inner} {of} {told}")
+
+
+def empty_parts(shape: Polygons, areas: Sequence[int]) -> list[int]:
+    """The numbers of the parts of three points or more that have no pixel, if others have some."""
+    if not any(areas):
+        return []
+    return [number for number, part in enumerate(shape.parts) if len(part) >= 6 and not areas[number]]
+
+
+def _nested(shape: Polygons, areas: Sequence[int], rasteriser: Rasteriser) -> Iterator[tuple[int, int]]:
+    """The parts that lie within a larger one, each with the first of these."""
+    drawn = [number for number, area in enumerate(areas) if area]
+    boxes = {number: _box_around(shape.parts[number]) for number in drawn}
+    for inner in drawn:
+        for outer in drawn:
+            if areas[inner] < areas[outer] and _lies_within(boxes[inner], boxes[outer]):
+                both = Polygons(parts=(shape.parts[inner], shape.parts[outer]), rasteriser=shape.rasteriser)
+                if rasteriser.runs(both).area == areas[outer]:
+                    yield inner, outer
+                    break
+
+
+def _box_around(part: Sequence[float]) -> tuple[float, float, float, float]:
+    return min(part[0::2]), min(part[1::2]), max(part[0::2]), max(part[1::2])
+
+
+def _lies_within(inner: Sequence[float], outer: Sequence[float]) -> bool:
+    return inner[0] >= outer[0] and inner[1] >= outer[1] and inner[2] <= outer[2] and inner[3] <= outer[3]
+
+
+def _parts(shape: Shape) -> Sequence[Sequence[float]]:
+    """The points of the shape's polygons and figures."""
+    parts: list[Sequence[float]] = []
+    for member in members(shape):
+        if isinstance(member, Polygons):
+            parts += member.parts
+        elif isinstance(member, Drawing):
+            parts.append(member.points)
+    return parts

@@ -1,0 +1,54 @@
+"""What a validation found, as a person reads it on a terminal; and the list of all that is looked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from maskflow_convert.catalogue import CATALOGUE, Rule, Severity
+from maskflow_convert.issues import Issue
+from maskflow_convert.report import Report
+from maskflow_convert.reporting import COLOURS, count_text, split_table
+
+_EXAMPLES = 3
+
+
+def findings(report: Report) -> RenderableType:
+    """The counts by split; then what was found, worst first, with examples and what to do; and the verdict."""
+    kinds = (_kind(report, *kind) for kind in report.worst_first)
+    return Group(split_table(report), *kinds, _verdict(report))
+
+
+def checks_page() -> RenderableType:
+    """All that is looked for: code, severity, what it means and what to do."""
+    return Group(*(_rule(rule) for rule in CATALOGUE.values()))
+
+
+def _kind(report: Report, rule: Rule, severity: Severity, count: int) -> Text:
+    examples = report.examples[rule.code][:_EXAMPLES]
+    text = Text.assemble("\n", (rule.code, f"bold {COLOURS[severity]}"), f"  {severity}, {count_text(count, 'time')}\n")
+    text.append(f"  {rule.meaning}\n  {rule.remedy}\n", "dim")
+    text.append("\n".join(f"    {line}" for line in _told(examples, count)))
+    return text
+
+
+def _told(examples: list[Issue], count: int) -> Iterator[str]:
+    for issue in examples:
+        yield issue.told
+    if count > len(examples):
+        yield f"and {count - len(examples):,} more"
+
+
+def _verdict(report: Report) -> Text:
+    errors, warnings = (report.found(severity) for severity in (Severity.ERROR, Severity.WARNING))
+    if errors or warnings:
+        return Text(f"\n{count_text(errors, 'error')}, {count_text(warnings, 'warning')}")
+    return Text("\nNothing was found to be wrong.", "green")
+
+
+def _rule(rule: Rule) -> Text:
+    text = Text.assemble((rule.code, f"bold {COLOURS[rule.severity]}"), f"  {rule.severity}\n")
+    text.append(f"  {rule.meaning}\n  For example: {rule.example}\n  {rule.remedy}\n")
+    return text

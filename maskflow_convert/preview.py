@@ -1,0 +1,199 @@
+"""Images with their masks, to be looked at: from a configuration before anything is written, or from written records.
+
+Records are read as their layout says, so that a mask that lies in the wrong place is seen there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+from maskflow_convert.characters import visible
+from maskflow_convert.checks import Depth
+from maskflow_convert.config import Config, OnError
+from maskflow_convert.errors import DataError
+from maskflow_convert.examine import Examiner, Size
+from maskflow_convert.image import encode_png
+from maskflow_convert.image.overlay import Figure, Rgb, distinct_colours, draw, encode_jpeg, whole
+from maskflow_convert.issues import Issue
+from maskflow_convert.plan import Item
+from maskflow_convert.prepare import DataSet, prepare
+from maskflow_convert.record import Layout, Record, parse
+from maskflow_convert.record_checks import Contract, check_record
+from maskflow_convert.records import Records
+from maskflow_convert.sample import Image
+from maskflow_convert.scene import Scene, Thing, annotated, label_of, stored
+from maskflow_convert.tfrecord import scan_records
+
+SIDE = 1024
+"""Longest side of a picture that is a file, in screen pixels."""
+
+GALLERY_SIDE = 640
+"""Longest side of a picture in the gallery."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What to show.
+
+    Attributes:
+        limit: at most so many images.
+        seed: another one, other images.
+        only: objects of these classes, and images that have any; None for all.
+        issues: objects with issues, and images that have any.
+    """
+
+    limit: int = 24
+    seed: int = 0
+    only: frozenset[str] | None = None
+    issues: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """An image with its objects.
+
+    Attributes:
+        name: of the image.
+        split: it belongs to; empty where nothing tells it.
+        labels: the number of objects of each class.
+        issues: what is to be said against the image or its objects.
+        scene: what there is to be drawn.
+    """
+
+    name: str
+    split: str
+    labels: Counter[str]
+    issues: tuple[Issue, ...]
+    scene: Scene
+
+    def drawn(self, side: int) -> Rgb:
+        """The image with its objects, in colours that differ between neighbours."""
+        things = self.scene.things
+        boxes = [_figure(thing, (0, 0, 0)).bounds for thing in things]
+        figures = [_figure(thing, colour) for thing, colour in zip(things, distinct_colours(boxes), strict=True)]
+        return draw(self.scene.pixels, figures, whole(self.scene.width, self.scene.height, side))
+
+    def bare(self, side: int) -> Rgb:
+        """The image alone."""
+        return draw(self.scene.pixels, [], whole(self.scene.width, self.scene.height, side))
+
+    def png(self) -> bytes:
+        """The picture as a file."""
+        return encode_png(self.drawn(SIDE))
+
+    def jpegs(self) -> tuple[bytes, bytes]:
+        """The image alone and with its objects, for the gallery."""
+        return encode_jpeg(self.bare(GALLERY_SIDE)), encode_jpeg(self.drawn(GALLERY_SIDE))
+
+
+def preview_annotations(config: Config, choice: Choice) -> Iterator[Preview]:
+    """Images of a configuration, drawn by a hash of their keys; those that cannot be shown are left out.
+
+    Raises:
+        ConfigError, PluginError, SourceError: see `maskflow_convert.errors`.
+    """
+    data_set = prepare(config.model_copy(update={"on_error": OnError.SKIP_OBJECT}))
+    items = [(shard.split, item) for shard in data_set.shards for item in shard.items]
+    items.sort(key=lambda each: (_hash(choice.seed, each[1].entry.key), each[1].source))
+    found = (_of_item(data_set, split, item, choice) for split, item in items)
+    return islice((preview for preview in found if preview is not None), choice.limit)
+
+
+def preview_records(records: Records, choice: Choice) -> Iterator[Preview]:
+    """Written records, drawn by a hash of their places; those that cannot be shown are left out.
+
+    Where no manifest tells the layout, it is taken to be the documented one.
+    """
+    candidates = (
+        (_hash(choice.seed, f"{path.name} {number}"), path, data)
+        for path in records.paths
+        for number, data in enumerate(scan_records(path))
+        if isinstance(data, bytes) and _judged(records, data, choice) is not None
+    )
+    for _, path, data in heapq.nsmallest(choice.limit, candidates, key=lambda each: each[0]):
+        if (preview := _of_record(records, path, data, choice)) is not None:
+            yield preview
+
+
+def _hash(seed: int, key: str) -> bytes:
+    return hashlib.blake2b(f"preview\0{seed}\0{key}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
+
+
+def _of_item(data_set: DataSet, split: str, item: Item, choice: Choice) -> Preview | None:
+    """What an image of a plan has of what was chosen; None if it has nothing, or cannot be shown."""
+    issues = _examined(data_set, item) if choice.issues else ()
+    if choice.issues and not issues:
+        return None
+    try:
+        scene = annotated(data_set.config, data_set.adapters, item)
+    except (Exception, SystemExit):  # an adapter is somebody else's code; `validate` tells what is wrong with it
+        return None
+    ids = data_set.classes.ids()
+    things = [
+        replace(thing, label=data_set.classes.name_of(ids[thing.label])) if thing.label in ids else thing
+        for thing in scene.things
+    ]
+    return _chosen(item.entry.key, split, replace(scene, things=tuple(things)), issues, choice)
+
+
+def _examined(data_set: DataSet, item: Item) -> tuple[Issue, ...]:
+    examiner = Examiner(data_set.config, data_set.classes, data_set.adapters, depth=Depth.VALIDATE)
+    examiner.examine(item, _measure)
+    return tuple(examiner.issues)
+
+
+def _measure(image: Image) -> tuple[None, Size, Sequence[Issue]]:
+    return None, image.measure(), ()
+
+
+def _judged(records: Records, data: bytes, choice: Choice) -> tuple[Record, tuple[Issue, ...]] | None:
+    """A record and, if they were chosen, its issues; None if it cannot be read or has nothing of what was chosen."""
+    record, faults = parse(data)
+    if record is None:
+        return None
+    classes = _classes(records)
+    layout = records.manifest.layout if records.manifest else None
+    issues = (*faults, *check_record(record, Contract(layout, classes=classes or None))) if choice.issues else ()
+    labels = {label_of(classes, class_id) for class_id in record.class_ids.tolist()}
+    unwanted = choice.only is not None and choice.only.isdisjoint(labels)
+    return None if unwanted or (choice.issues and not issues) else (record, issues)
+
+
+def _of_record(records: Records, path: Path, data: bytes, choice: Choice) -> Preview | None:
+    """What a record has of what was chosen; None if it has nothing, or cannot be shown."""
+    judged = _judged(records, data, choice)
+    if judged is None:
+        return None
+    record, issues = judged
+    manifest = records.manifest
+    try:
+        scene = stored(record, manifest.layout if manifest else Layout.DOCUMENTED, _classes(records))
+    except DataError:
+        return None
+    splits = {shard.name: shard.split for shard in manifest.shards} if manifest else {}
+    return _chosen(record.basename, splits.get(path.name, ""), scene, issues, choice)
+
+
+def _classes(records: Records) -> dict[int, str]:
+    return {each.id: each.name for each in records.manifest.classes} if records.manifest else {}
+
+
+def _chosen(name: str, split: str, scene: Scene, issues: tuple[Issue, ...], choice: Choice) -> Preview | None:
+    things = [thing for thing in scene.things if choice.only is None or thing.label in choice.only]
+    faulty = {issue.object for issue in issues if issue.object is not None}
+    if faulty:
+        things = [thing for thing in things if thing.name in faulty]
+    if choice.only is not None and not things:
+        return None
+    labels = Counter(thing.label for thing in things)
+    return Preview(name, split, labels, issues, replace(scene, things=tuple(things)))
+
+
+def _figure(thing: Thing, colour: tuple[int, int, int]) -> Figure:
+    return Figure(visible(thing.label), colour, thing.mask, thing.outlines if thing.mask is None else ())

@@ -1,0 +1,155 @@
+"""The result of a run: exact counts, and of the issues a few examples of each code.
+
+A million issues need no more memory than ten.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar
+
+from maskflow_convert.catalogue import CATALOGUE, Rule, Severity
+from maskflow_convert.issues import Issue, Loss
+
+
+@dataclass
+class Tally:
+    """Exact counts of one split; found = written + dropped, of images and of objects.
+
+    `images_dropped` and `objects_dropped` count by code, `objects_by_class` counts the written ones by class name.
+    """
+
+    images_found: int = 0
+    images_written: int = 0
+    objects_found: int = 0
+    objects_written: int = 0
+    images_dropped: Counter[str] = field(default_factory=Counter)
+    objects_dropped: Counter[str] = field(default_factory=Counter)
+    objects_by_class: Counter[str] = field(default_factory=Counter)
+    bytes: int = 0
+
+    def add(self, other: Tally) -> None:
+        """Add the counts of another tally of the same split."""
+        for each in fields(self):
+            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
+
+    def lose(self, issue: Issue) -> None:
+        """Count what an issue cost as found and dropped."""
+        if issue.loss is Loss.OBJECT:
+            self.objects_found += 1
+            self.objects_dropped[issue.code] += 1
+        elif issue.loss is Loss.IMAGE:
+            self.images_found += 1
+            self.images_dropped[issue.code] += 1
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether everything found was either written or dropped."""
+        return (
+            self.images_found == self.images_written + self.images_dropped.total()
+            and self.objects_found == self.objects_written + self.objects_dropped.total()
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The counts as a manifest holds them."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
+
+@dataclass
+class Report:
+    """The result of a run: counts by split, issues by code and severity, and the first few issues of each code.
+
+    `classes` maps the names of the classes to their ids, in the order of these. `unplaced` counts what was lost before
+    it had a split: an orphaned annotation, a broken entry of an image. `areas` counts objects by class and by octave of
+    their area, where it was measured: octave k is from `2**k` to `2**(k + 1) - 1` pixels.
+    """
+
+    EXAMPLES: ClassVar[int] = 5
+
+    classes: dict[str, int] = field(default_factory=dict)
+    splits: dict[str, Tally] = field(default_factory=dict)
+    unplaced: Tally = field(default_factory=Tally)
+    counts: Counter[tuple[str, Severity]] = field(default_factory=Counter)
+    examples: dict[str, list[Issue]] = field(default_factory=dict)
+    areas: dict[str, Counter[int]] = field(default_factory=dict)
+
+    def add(self, split: str, tally: Tally, issues: Iterable[Issue]) -> None:
+        """Add what came of some images of a split."""
+        self.splits.setdefault(split, Tally()).add(tally)
+        self.list_issues(issues)
+
+    def list_issues(self, issues: Iterable[Issue]) -> None:
+        """Count issues, and keep the first of each code."""
+        for issue in issues:
+            self.counts[issue.code, issue.severity or issue.rule.severity] += 1
+            kept = self.examples.setdefault(issue.code, [])
+            if len(kept) < self.EXAMPLES:
+                kept.append(issue)
+
+    def merge(self, other: Report) -> None:
+        """Add the issues that another report counts and keeps, and its areas."""
+        self.counts.update(other.counts)
+        for code, issues in other.examples.items():
+            kept = self.examples.setdefault(code, [])
+            kept += issues[: self.EXAMPLES - len(kept)]
+        for name, octaves in other.areas.items():
+            self.areas.setdefault(name, Counter()).update(octaves)
+
+    def count_unlisted(self, like: Issue, number: int) -> None:
+        """Count more issues of a code and a severity, of which there are examples enough."""
+        self.counts[like.code, like.severity or like.rule.severity] += number
+
+    def found(self, severity: Severity) -> int:
+        """How many issues are of a severity."""
+        return sum(count for (_, each), count in self.counts.items() if each is severity)
+
+    @property
+    def worst_first(self) -> list[tuple[Rule, Severity, int]]:
+        """The kinds of issues found: errors before warnings, frequent before rare."""
+        ranks = list(Severity)
+        order = sorted(self.counts.items(), key=lambda each: (ranks.index(each[0][1]), -each[1], each[0][0]))
+        return [(CATALOGUE[code], severity, count) for (code, severity), count in order]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as `validate --format json` prints it, which is stable: keys may be added, none changes.
+
+        `errors` and `warnings` count issues; `splits` and `unplaced` are tallies, as in the manifest; `issues` has one
+        entry a code, worst first, with its exact count and a few examples, which have the keys of `issues.jsonl`;
+        `areas` counts objects by class and by octave of their area, keyed by its smallest number of pixels.
+        """
+        return {
+            "errors": self.found(Severity.ERROR),
+            "warnings": self.found(Severity.WARNING),
+            "classes": self.classes,
+            "splits": {name: tally.to_dict() for name, tally in self.splits.items()},
+            "unplaced": self.unplaced.to_dict(),
+            "areas": {
+                name: {str(2**octave): octaves[octave] for octave in sorted(octaves)}
+                for name, octaves in self.areas.items()
+            },
+            "issues": [
+                {
+                    "code": rule.code,
+                    "severity": severity,
+                    "count": count,
+                    "meaning": rule.meaning,
+                    "remedy": rule.remedy,
+                    "examples": [issue.to_dict() for issue in self.examples[rule.code]],
+                }
+                for rule, severity, count in self.worst_first
+            ],
+        }
+
+    @property
+    def total(self) -> Tally:
+        """The counts of all splits together."""
+        total = Tally()
+        for tally in (*self.splits.values(), self.unplaced):
+            total.add(tally)
+        return total
+
+    def flatten(self, names: Sequence[str]) -> list[list[object]]:
+        """The kept issues as rows of the named attributes."""
+        return [[getattr(issue, name) for name in names] for kept in self.examples.values() for issue in kept]

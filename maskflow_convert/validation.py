@@ -1,0 +1,132 @@
+"""Validation from end to end: of annotations, as a configuration names them, and of written records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+
+from maskflow_convert.census import Census, Seen, Sized, WholeDataSet
+from maskflow_convert.checks import Depth
+from maskflow_convert.classes import ClassMap
+from maskflow_convert.config import Config, OnError, load_config
+from maskflow_convert.examine import Examined, Examiner, Size
+from maskflow_convert.executors import Tick
+from maskflow_convert.image import ImageSettings, survey
+from maskflow_convert.issues import Issue
+from maskflow_convert.pipeline import OnProgress, new_report, run_over_shards
+from maskflow_convert.plan import Shard
+from maskflow_convert.policy import Policy
+from maskflow_convert.prepare import DataSet, make_adapters, prepare
+from maskflow_convert.report import Report, Tally
+from maskflow_convert.sample import Image
+
+
+class Images(StrEnum):
+    """What is done with the images of a data set that is validated."""
+
+    DECODE = "decode"
+    SKIP = "skip"
+
+
+@dataclass(frozen=True)
+class ShardFindings:
+    """What was found in the images of one shard."""
+
+    split: str
+    tally: Tally
+    issues: list[Issue]
+    census: Census
+
+
+def validate_annotations(
+    config: Config | Path | str,
+    *,
+    images: Images = Images.DECODE,
+    sample: int | None = None,
+    on_progress: OnProgress | None = None,
+) -> Report:
+    """Find all that is wrong with the annotations and images that a configuration names; write nothing.
+
+    Every check is made that the configuration does not set to `ignore`, and `on_error` does not stop it.
+
+    Args:
+        config: a configuration, or the path of its YAML file.
+        images: SKIP opens no image whose size its annotation states, and checks geometry and masks only.
+        sample: look at so many images only, and leave out what can be said of the whole data set only.
+        on_progress: called now and then.
+
+    Raises:
+        ConfigError, PluginError, SourceError: see `maskflow_convert.errors`.
+    """
+    data_set = prepare_validation(config)
+    return validate_data_set(data_set, images=images, sample=sample, on_progress=on_progress)
+
+
+def prepare_validation(config: Config | Path | str) -> DataSet:
+    """The data set of a configuration, to be looked at from end to end: no error stops that.
+
+    Raises:
+        ConfigError, PluginError, SourceError: see `maskflow_convert.errors`.
+    """
+    config = config if isinstance(config, Config) else load_config(config)
+    return prepare(config.model_copy(update={"on_error": OnError.SKIP_OBJECT}))
+
+
+def validate_data_set(
+    data_set: DataSet,
+    *,
+    images: Images = Images.DECODE,
+    sample: int | None = None,
+    on_progress: OnProgress | None = None,
+) -> Report:
+    """Find all that is wrong with a data set of `prepare_validation`; arguments as in `validate_annotations`.
+
+    Raises:
+        PluginError: see `maskflow_convert.errors`.
+    """
+    config = data_set.config
+    if sample is not None:
+        data_set = data_set.sampled(sample)
+    report = new_report(data_set)
+    whole = WholeDataSet(Policy.of(config))
+    for findings in run_over_shards(partial(_validate_shard, config, data_set.classes, images), data_set, on_progress):
+        report.add(findings.split, findings.tally, findings.issues)
+        whole.add(report, findings.split, findings.census)
+    if sample is None:
+        whole.conclude(report)
+    return report
+
+
+def _validate_shard(config: Config, classes: ClassMap, images: Images, shard: Shard, tick: Tick) -> ShardFindings:
+    """Examine the images of one shard with every check there is."""
+    examiner = Examiner(config, classes, make_adapters(config), depth=Depth.VALIDATE)
+    look = partial(_decode, config.image) if images is Images.DECODE else _measure
+    census = Census()
+    for item in shard.items:
+        examined = examiner.examine(item, look)
+        if examined is not None:
+            examiner.written(examined, 0)
+            _count(census, examined, config.source_name(item.source), classes)
+        tick()
+    return ShardFindings(shard.split, examiner.tally, examiner.issues, census)
+
+
+def _count(census: Census, examined: Examined[bytes | None], source: str, classes: ClassMap) -> None:
+    key = examined.item.entry.key
+    if examined.picture is not None:
+        census.contents.append(Seen(source, key, examined.picture))
+    for instance, mask, class_id in zip(examined.instances, examined.masks, examined.class_ids, strict=True):
+        census.see(classes.name_of(class_id), Sized(mask.area, source, key, instance.id))
+
+
+def _decode(settings: ImageSettings, image: Image) -> tuple[bytes, Size, Sequence[Issue]]:
+    """The digest of an image, which is decoded as in a conversion."""
+    seen, issues = survey(image.origin(), settings, image.size, image.frame)
+    return seen.digest, (seen.width, seen.height), issues
+
+
+def _measure(image: Image) -> tuple[None, Size, Sequence[Issue]]:
+    return None, image.measure(), ()
