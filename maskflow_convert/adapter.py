@@ -20,7 +20,7 @@ A whole adapter:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Generic, TypeVar
@@ -77,11 +77,14 @@ class Entry(Generic[RecordT]):
 
 @dataclass(frozen=True, slots=True)
 class Index(Generic[RecordT]):
-    """All images of a source in a stable order, its labels in theirs, and what is wrong with the source as a whole."""
+    """All images of a source in a stable order, its labels in theirs, and what is wrong with the source as a whole.
+
+    Entries and issues are gone through more than once, and may be made anew each time.
+    """
 
     entries: Sequence[Entry[RecordT]]
     labels: Sequence[str]
-    issues: Sequence[Issue] = ()
+    issues: Collection[Issue] = ()
 
 
 class Adapter(ABC, Generic[OptionsT, RecordT]):

@@ -127,15 +127,15 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
     "The data set as a whole": (
         Rule(
             "class-unused", _W,
-            "A class has no object.",
+            "Some classes have no object.",
             "`classes.names` has `triangle`, and nothing is one",
-            "Remove it from `classes.names` or the source, unless it is kept for data to come.",
+            "Remove them from `classes.names` or the source, unless they are kept for data to come.",
         ),
         Rule(
             "class-few-objects", _W,
-            "A class has fewer than 10 objects.",
+            "Some classes have fewer than 10 objects.",
             "3 objects are mitoses, and 5,000 are cells",
-            "Annotate more of them, or merge the class with another by `classes.rename`.",
+            "Annotate more of them, or merge classes by `classes.rename`.",
         ),
         Rule(
             "class-imbalance", _W,
@@ -145,7 +145,7 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
         ),
         Rule(
             "class-not-in-split", _W,
-            "A split has no object of a class that others have.",
+            "A split has no object of some classes that others have.",
             "all 12 mitoses are in `train`, and none is in `val`",
             "Choose other shares or another seed in `splits:`, or annotate more objects of the class.",
         ),
@@ -216,6 +216,18 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
             "The objects of the annotation file are not those of the instance mask.",
             "the XML has 3 objects, the mask the numbers 1 to 4",
             "Look at both: classes were taken from the class mask, attributes by the place of the boxes.",
+        ),
+        Rule(
+            "void-inside-object", _W,
+            "A wide piece of void lies within one object and touches nothing else.",
+            "a spot of 20 x 20 pixels of the value 255 in the middle of a car",
+            "Look at it: fill it, if it is a slip of the brush, or paint it as background, if it is a hole.",
+        ),
+        Rule(
+            "group-labels-differ", _W,
+            "Shapes of one group have different labels, which makes them different objects.",
+            "of the shapes with the `group_id` 3, one is a `car` and one a `van`",
+            "Give all parts of an object the same label, and each object a group of its own.",
         ),
         Rule(
             "origin-suspect", _W,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
@@ -31,25 +31,29 @@ ENOUGH_FOR_MEDIAN = 20
 """Objects that a class needs for its median to mean something."""
 
 _SMALLEST_KEPT = 5
+_NAMES_TOLD = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """An image and the digest of its file's content."""
+    """An image, the digest of its content, and its file."""
 
     source: str
     key: str
     digest: bytes
+    path: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Sized:
-    """An object and its area in pixels."""
+    """An object, its area in pixels, and where it is described."""
 
     area: int
     source: str
     key: str
     name: str | None
+    path: str | None = None
+    line: int | None = None
 
 
 @dataclass
@@ -66,6 +70,10 @@ class Areas:
         upto = list(accumulate(self.octaves[octave] for octave in octaves))
         return octaves[bisect_left(upto, half)]
 
+    def would_keep(self, area: int) -> bool:
+        """Whether an object of that area is among the smallest so far."""
+        return len(self.smallest) < _SMALLEST_KEPT or area < self.smallest[-1].area
+
     def add(self, octaves: Mapping[int, int], objects: Iterable[Sized]) -> None:
         """Add objects, of which only the smallest need be given by name."""
         self.octaves.update(octaves)
@@ -79,10 +87,11 @@ class Census:
     contents: list[Seen] = field(default_factory=list)
     areas: dict[str, Areas] = field(default_factory=dict)
 
-    def see(self, label: str, object_: Sized) -> None:
-        """Count an object of a class; one without a pixel has no area to speak of."""
-        if object_.area:
-            self.areas.setdefault(label, Areas()).add({object_.area.bit_length() - 1: 1}, [object_])
+    def see(self, label: str, area: int, describe: Callable[[], Sized]) -> None:
+        """Count an object of a class; it is described if it is among the smallest. Without a pixel it has no area."""
+        if area:
+            areas = self.areas.setdefault(label, Areas())
+            areas.add({area.bit_length() - 1: 1}, [describe()] if areas.would_keep(area) else [])
 
     def add(self, other: Census) -> None:
         """Add the objects of another census; contents are judged by `Contents` and not kept."""
@@ -104,7 +113,7 @@ class Contents:
                 continue
             code = "image-content-duplicate" if split == other_split else "image-in-two-splits"
             where = f"{other.key} of {other.source}" + (f", split {other_split}" if split != other_split else "")
-            yield Issue(code, f"has the content of {where}", source=image.source, record=image.key)
+            yield Issue(code, f"has the content of {where}", source=image.source, record=image.key, path=image.path)
 
 
 def judge_areas(census: Census) -> Iterator[tuple[int, list[Issue]]]:
@@ -120,27 +129,37 @@ def judge_areas(census: Census) -> Iterator[tuple[int, list[Issue]]]:
 
 
 def judge_classes(classes: Iterable[str], splits: Mapping[str, Tally]) -> Iterator[Issue]:
-    """What is wrong with the classes of a data set: their names, and how their objects are spread."""
+    """What is wrong with the classes of a data set: their names, and how the objects are spread, if there are any."""
     names = list(classes)
     yield from _similar(names)
     total: Counter[str] = Counter()
     for tally in splits.values():
         total.update(tally.objects_by_class)
-    for name in names:
-        if not total[name]:
-            yield Issue("class-unused", f"no object is of the class {name!r}")
-        elif total[name] < FEW_OBJECTS:
-            yield Issue("class-few-objects", f"objects of the class {name!r}: {total[name]}")
-    for split, tally in splits.items():
-        for name in names:
-            if total[name] and not tally.objects_by_class[name]:
-                yield Issue("class-not-in-split", f"no object of the split {split} is of the class {name!r}")
     used = [name for name in names if total[name]]
-    if used:
-        most, least = max(used, key=total.__getitem__), min(used, key=total.__getitem__)
-        if total[most] > IMBALANCE * total[least]:
-            told = f"objects of the class {most!r}: {total[most]}, of the class {least!r}: {total[least]}"
-            yield Issue("class-imbalance", told)
+    if not used:
+        return
+    if unused := [name for name in names if not total[name]]:
+        yield Issue("class-unused", f"{_share(unused, names)} no object: {_some(unused)}")
+    if few := [name for name in used if total[name] < FEW_OBJECTS]:
+        counted = [f"{name} {total[name]}" for name in few]
+        yield Issue("class-few-objects", f"{_share(few, names)} fewer than {FEW_OBJECTS} objects: {_some(counted)}")
+    for split, tally in splits.items():
+        if absent := [name for name in used if not tally.objects_by_class[name]]:
+            yield Issue("class-not-in-split", f"in {split} {_share(absent, names)} no object: {_some(absent)}")
+    most, least = max(used, key=total.__getitem__), min(used, key=total.__getitem__)
+    if total[most] > IMBALANCE * total[least]:
+        told = f"objects of the class {most}: {total[most]}, of the class {least}: {total[least]}"
+        yield Issue("class-imbalance", told)
+
+
+def _share(some: Sequence[str], names: Sequence[str]) -> str:
+    return f"{len(some)} of {len(names)} classes {'has' if len(some) == 1 else 'have'}"
+
+
+def _some(names: Sequence[str]) -> str:
+    """The names, or the first of them."""
+    rest = len(names) - _NAMES_TOLD
+    return ", ".join(names[:_NAMES_TOLD]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _similar(names: Iterable[str]) -> Iterator[Issue]:
@@ -154,26 +173,60 @@ def _similar(names: Iterable[str]) -> Iterator[Issue]:
 
 def _too_small(label: str, seen: Sized, median: int) -> Issue:
     told = f"has {seen.area} pixels; half of the objects of the class {label!r} have {median} or more"
-    return Issue("mask-small-for-class", told, source=seen.source, record=seen.key, object=seen.name)
+    return Issue(
+        "mask-small-for-class",
+        told,
+        source=seen.source,
+        record=seen.key,
+        object=seen.name,
+        path=seen.path,
+        line=seen.line,
+    )
+
+
+CODES_OF_IMAGES = frozenset({"image-content-duplicate", "image-in-two-splits"})
+"""Codes that need the digests of images."""
+
+CODES = CODES_OF_IMAGES | {
+    "class-few-objects",
+    "class-imbalance",
+    "class-names-similar",
+    "class-not-in-split",
+    "class-unused",
+    "mask-small-for-class",
+}
+"""All that a data set is judged by as a whole."""
 
 
 @dataclass
 class WholeDataSet:
-    """Judges a data set as a whole, from what comes of its shards in the order of the plan."""
+    """Judges a data set as a whole, from what comes of its shards in the order of the plan.
+
+    `matters` are the codes to look for.
+    """
 
     policy: Policy
+    matters: frozenset[str] = CODES
     contents: Contents = field(default_factory=Contents)
     census: Census = field(default_factory=Census)
 
     def add(self, report: Report, split: str, census: Census) -> None:
-        """Enter what one shard adds."""
+        """Enter what one shard adds.
+
+        Raises:
+            IssueError: as `Policy.judge`.
+        """
         report.list_issues(self._judged(self.contents.judge(split, census.contents)))
         for label, areas in census.areas.items():
             report.areas.setdefault(label, Counter()).update(areas.octaves)
         self.census.add(census)
 
     def conclude(self, report: Report) -> None:
-        """Enter what all shards together tell."""
+        """Enter what all shards together tell.
+
+        Raises:
+            IssueError: as `Policy.judge`.
+        """
         report.list_issues(self._judged(judge_classes(report.classes, report.splits)))
         for count, examples in judge_areas(self.census):
             listed = list(self._judged(examples))
@@ -182,5 +235,8 @@ class WholeDataSet:
                 report.count_unlisted(listed[0], count - len(listed))
 
     def _judged(self, issues: Iterable[Issue]) -> Iterator[Issue]:
-        judged = map(self.policy.judge, issues)
-        return (issue for issue in judged if issue.severity is not Severity.IGNORE)
+        for issue in issues:
+            if issue.code in self.matters:
+                judged = self.policy.judge(issue)
+                if judged.severity is not Severity.IGNORE:
+                    yield judged

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from maskflow_convert import __version__
 from maskflow_convert.errors import MaskflowError, OutputError
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _EXIT_CODES = """\
 exit codes: 0 done, also where objects were dropped by policy; 1 stopped by an issue, or issues
 found; 2 usage or configuration; 3 adapter; 4 source unreadable; 5 output; 130 interrupted"""
+
+_LAYOUT = "of records that no dataset.json lies beside; it is never guessed"
 
 _INTERRUPTED = 130
 _FOUND = 1
@@ -103,11 +105,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     validate.add_argument("--format", choices=("text", "json", "html"), default="text", help="default: text")
     validate.add_argument("--output", metavar="FILE", type=Path, help="write the report to a file")
+    validate.add_argument("--issues", metavar="FILE", type=Path, help="list all issues of objects and images, as JSONL")
     validate.add_argument(
         "--fail-on", choices=("error", "warning", "never"), default="error", help="when to exit with 1; default: error"
     )
     validate.add_argument("--sample", metavar="N", type=_count, help="look at N images only, the same ones every time")
     validate.add_argument("--no-images", action="store_true", help="open no image whose size its annotation states")
+    validate.add_argument("--layout", choices=("documented", "rows_first"), help=_LAYOUT)
     validate.add_argument("--workers", metavar="N", type=_workers, help="number of processes, or auto")
     validate.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="as for convert")
     validate.add_argument("--list-checks", action="store_true", help="print what is looked for, and look for nothing")
@@ -128,6 +132,7 @@ def _parser() -> argparse.ArgumentParser:
         "--only", metavar="CLASS", action="append", default=[], help="only objects of this class; may be repeated"
     )
     preview.add_argument("--issues", action="store_true", help="only objects with issues")
+    preview.add_argument("--layout", choices=("documented", "rows_first"), help=_LAYOUT)
     preview.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="as for convert")
     preview.set_defaults(run=_preview)
 
@@ -160,10 +165,12 @@ def _much_to_import() -> Iterator[None]:
         gc.enable()
 
 
-def _workers(text: str) -> str:
-    if text != "auto" and not (text.isdecimal() and int(text) > 0):
+def _workers(text: str) -> int | Literal["auto"]:
+    if text == "auto":
+        return "auto"
+    if not (text.isdecimal() and int(text) > 0):
         raise argparse.ArgumentTypeError(f"{text!r} is neither a number of processes nor auto")
-    return text
+    return int(text)
 
 
 def _count(text: str) -> int:
@@ -241,7 +248,9 @@ def _validated(options: argparse.Namespace) -> tuple[Report, Callable[[], Illust
         ConfigError: it names nothing, or a YAML file beside something else.
     """
     from maskflow_convert.config import load_config
+    from maskflow_convert.errors import ConfigError
     from maskflow_convert.illustrate import illustrate, illustrate_records
+    from maskflow_convert.output import IssueList
     from maskflow_convert.records import Records
     from maskflow_convert.reporting import progress_bar
     from maskflow_convert.validation import Images, prepare_validation, validate_data_set
@@ -250,13 +259,20 @@ def _validated(options: argparse.Namespace) -> tuple[Report, Callable[[], Illust
     config = _config_among(options.subject)
     with progress_bar() as on_progress:
         if config is None:
+            if given := [flag for flag in ("sample", "no_images", "set", "issues") if getattr(options, flag)]:
+                raise ConfigError(f"--{given[0].replace('_', '-')} is for annotations, and these are records")
             records = Records.find(options.subject)
-            report = verify(records, workers=options.workers or "auto", on_progress=on_progress)
-            return report, partial(illustrate_records, records, report)
+            report = verify(records, layout=options.layout, workers=options.workers or "auto", on_progress=on_progress)
+            return report, partial(illustrate_records, records, report, options.layout)
         overrides = [*options.set, *([f"run.workers={options.workers}"] if options.workers else [])]
         data_set = prepare_validation(load_config(config, overrides))
         images = Images.SKIP if options.no_images else Images.DECODE
-        report = validate_data_set(data_set, images=images, sample=options.sample, on_progress=on_progress)
+        validate = partial(validate_data_set, data_set, images=images, sample=options.sample, on_progress=on_progress)
+        if options.issues is None:
+            report = validate()
+        else:
+            with IssueList(options.issues) as issues:
+                report = validate(on_issues=issues.write)
     return report, (lambda: {}) if options.no_images else partial(illustrate, data_set, report)
 
 
@@ -280,7 +296,7 @@ def _preview(options: argparse.Namespace) -> int:
     config = _config_among(options.subject)
     choice = Choice(options.limit, options.seed, frozenset(options.only) or None, options.issues)
     previews = (
-        preview_records(Records.find(options.subject), choice)
+        preview_records(Records.find(options.subject), choice, options.layout)
         if config is None
         else preview_annotations(load_config(config, options.set), choice)
     )

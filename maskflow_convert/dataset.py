@@ -21,7 +21,6 @@ from maskflow_convert.errors import ConfigError
 from maskflow_convert.examine import Examiner, Size
 from maskflow_convert.image import ImageSettings, load_pixels, read_header
 from maskflow_convert.issues import Issue
-from maskflow_convert.manifest import FILE_NAME
 from maskflow_convert.prepare import prepare
 from maskflow_convert.record import Layout
 from maskflow_convert.records import PathOrName, Records, read_file
@@ -181,25 +180,16 @@ class _Stored:
     @classmethod
     def of(cls, records: Records, layout: Layout | str | None) -> _Stored:
         """As the manifest says; where there is none, the caller says the layout, and the first record its depth."""
-        manifest = records.manifest
-        if layout is not None and layout not in list(Layout):
-            raise ConfigError(f"there is no layout {layout!r}; there are {' and '.join(Layout)}")
+        manifest, known = records.manifest, records.known_layout(layout)
         if manifest is not None:
-            if layout not in (None, manifest.layout):
-                raise ConfigError(f"{records.paths[0]}: was written in the layout {manifest.layout}, not {layout}")
             channels = 0 if manifest.channels == "source" else manifest.channels
-            return cls(records.paths, manifest.layout, manifest.compression, channels, manifest.depth)
-        if layout is None:
-            raise ConfigError(
-                f"{records.paths[0]}: no {FILE_NAME} lies beside it that names its layout; "
-                f"say layout={' or layout='.join(map(repr, map(str, Layout)))}"
-            )
+            return cls(records.paths, known, manifest.compression, channels, manifest.depth)
         compressions = {compression_of(path) for path in records.paths}
         if len(compressions) > 1:
             raise ConfigError("some of the files named are compressed and some are not; read them one by one")
         first = next(read_file(records.paths[0]), None)
         header = read_header(first.png) if first else None
-        return cls(records.paths, Layout(layout), compressions.pop(), channels=0, depth=header.depth if header else 8)
+        return cls(records.paths, known, compressions.pop(), channels=0, depth=header.depth if header else 8)
 
 
 def _open(settings: ImageSettings, image: Image) -> tuple[NDArray[Any], Size, Sequence[Issue]]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Generic, TypeVar
 
 from maskflow_convert.catalogue import CATALOGUE, Severity
+from maskflow_convert.census import CODES, CODES_OF_IMAGES, Census, Seen, Sized
 from maskflow_convert.checks import Depth, Objects, chosen, find
 from maskflow_convert.classes import ClassMap
 from maskflow_convert.config import Config, OnError
-from maskflow_convert.errors import DataError, IssueError, RecordError, ShapeError
+from maskflow_convert.errors import DataError, ImageError, IssueError, RecordError, ShapeError
 from maskflow_convert.geometry import Rasteriser
 from maskflow_convert.issues import Issue, Loss
 from maskflow_convert.plan import Item
@@ -34,10 +36,14 @@ OpenImage = Callable[[Image], tuple[PictureT, Size, Sequence[Issue]]]
 
 @dataclass(frozen=True, slots=True)
 class Examined(Generic[PictureT]):
-    """An image to be written, and those of its objects that are: the three lists are of one length and order, N."""
+    """An image to be written, and those of its objects that are: the three lists are of one length and order, N.
+
+    `path` is the file of the image, if it has one.
+    """
 
     item: Item
     basename: str
+    path: str | None
     picture: PictureT
     instances: list[Instance] = field(default_factory=list)
     masks: list[Runs] = field(default_factory=list)
@@ -48,7 +54,8 @@ class Examined(Generic[PictureT]):
 class Examiner:
     """Examines images one by one and keeps the books: `tally` and `issues` cover all that it was given.
 
-    `adapters` are in the order of the configuration's sources. `depth` is how closely objects are looked at.
+    `adapters` are in the order of the configuration's sources. `depth` is how closely objects are looked at. `census`
+    is taken where something is judged by it.
     """
 
     config: Config
@@ -56,11 +63,13 @@ class Examiner:
     adapters: Sequence[AnyAdapter]
     tally: Tally = field(default_factory=Tally)
     issues: list[Issue] = field(default_factory=list)
+    census: Census = field(default_factory=Census)
     depth: Depth = Depth.CONVERT
 
     def __post_init__(self) -> None:
         self._policy = Policy.of(self.config)
         self._checks = chosen(self.depth, self._policy.severity_of, self._policy.repaired)
+        self._whole = CODES if self.depth is Depth.VALIDATE else self._policy.errors_among(CODES)
         self._class_ids = self.classes.ids()
 
     def examine(self, item: Item, open_image: OpenImage[PictureT]) -> Examined[PictureT] | None:
@@ -85,7 +94,7 @@ class Examiner:
             *(issue.object for issue in sample.issues),
         ]
         try:
-            picture, size, doubts = open_image(sample.image)
+            picture, size, doubts = self._open(item, sample, open_image)
         except DataError as error:
             self._lose_image(item, objects, self._policy.fault(_in_image(sample, _issue(error)), Loss.IMAGE))
             return None
@@ -95,7 +104,8 @@ class Examiner:
                 self._lose_image(item, objects, judged)
                 return None
             self._note(item, judged)
-        examined = Examined(item, _basename(sample), picture)
+        path = str(sample.image.path) if sample.image.path else None
+        examined = Examined(item, _basename(sample), path, picture)
         faults = [*self._unexpressed(sample), *self._rasterise(sample, size, examined)]
         for fault in faults:
             self._note(item, fault)
@@ -104,8 +114,13 @@ class Examiner:
             return None
         return examined
 
-    def written(self, examined: Examined[PictureT], size: int) -> None:
-        """Count an image as written, in a record of `size` bytes."""
+    @property
+    def counts_contents(self) -> bool:
+        """Whether the digests of images are asked for."""
+        return not CODES_OF_IMAGES.isdisjoint(self._whole)
+
+    def written(self, examined: Examined[PictureT], size: int, digest: bytes | None = None) -> None:
+        """Count an image as written, in a record of `size` bytes; `digest` is that of its content."""
         count = len(examined.instances)
         self.tally.images_found += 1
         self.tally.images_written += 1
@@ -113,6 +128,21 @@ class Examiner:
         self.tally.objects_written += count
         self.tally.objects_by_class.update(map(self.classes.name_of, examined.class_ids))
         self.tally.bytes += size
+        if self._whole:
+            self._take_census(examined, digest)
+
+    def _take_census(self, examined: Examined[PictureT], digest: bytes | None) -> None:
+        source, key = self.config.source_name(examined.item.source), examined.item.entry.key
+        if digest is not None:
+            self.census.contents.append(Seen(source, key, digest, examined.path))
+        for instance, mask, class_id in zip(examined.instances, examined.masks, examined.class_ids, strict=True):
+            describe = partial(self._sized, examined.item, instance, mask.area)
+            self.census.see(self.classes.name_of(class_id), mask.area, describe)
+
+    def _sized(self, item: Item, instance: Instance, area: int) -> Sized:
+        return Sized(
+            area, self.config.source_name(item.source), item.entry.key, instance.id, *self._where(item, instance)
+        )
 
     def lost(self, examined: Examined[PictureT], reason: Issue) -> None:
         """Count an image that passed as dropped after all.
@@ -148,6 +178,26 @@ class Examiner:
     def _adapter_failed(self, item: Item, told: str, at: DataError | None = None) -> RecordError:
         path, line = (at.path, at.line) if at else (None, None)
         return RecordError(f"{self.config.adapter_name(item.source)} {told}", path, line, code="adapter-failed")
+
+    def _open(
+        self, item: Item, sample: Sample, open_image: OpenImage[PictureT]
+    ) -> tuple[PictureT, Size, Sequence[Issue]]:
+        """The image; one whose annotated width and height are exchanged, too, if that is to be fixed.
+
+        Raises:
+            ImageError: it cannot be used.
+        """
+        try:
+            return open_image(sample.image)
+        except ImageError as error:
+            if error.code != "image-size-differs" or error.code not in self._policy.repaired:
+                raise
+            try:
+                opened = open_image(sample.image.turned())
+            except ImageError:
+                raise error from None
+            self._note(item, self._policy.repair(_in_image(sample, _issue(error))))
+            return opened
 
     def _nothing_annotated(self, sample: Sample) -> Iterator[Issue]:
         """Told by a validation, or where it is an error."""
@@ -236,12 +286,16 @@ class Examiner:
 
     def _of_object(self, item: Item, instance: Instance, issue: Issue) -> Issue:
         """An issue with one object, and the line that describes the object."""
+        path, line = self._where(item, instance)
         issue = issue.within(name=instance.id)
+        return issue if path is None else replace(issue, path=path, line=line)
+
+    def _where(self, item: Item, instance: Instance) -> tuple[str | None, int | None]:
         try:
             where = self.adapters[item.source].where(item.entry.record, instance)
-            return issue if where is None else replace(issue, path=str(where[0]), line=int(where[1]))
+            return (None, None) if where is None else (str(where[0]), int(where[1]))
         except (Exception, SystemExit):  # somebody else's code; an issue without a line is better than none
-            return issue
+            return None, None
 
 
 def _issue(error: DataError) -> Issue:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from maskflow_convert.catalogue import CATALOGUE, Rule, Severity
+from maskflow_convert.catalogue import SUBJECTS, Rule, Severity
 from maskflow_convert.issues import Issue
 from maskflow_convert.report import Report
 from maskflow_convert.reporting import COLOURS, count_text, split_table
@@ -17,19 +17,23 @@ _EXAMPLES = 3
 
 def findings(report: Report) -> RenderableType:
     """The counts by split; then what was found, worst first, with examples and what to do; and the verdict."""
-    kinds = (_kind(report, *kind) for kind in report.worst_first)
+    kinds = (_kind(report, *kind) for kind in report.worst_first if kind[1] is not Severity.IGNORE)
     return Group(split_table(report), *kinds, _verdict(report))
 
 
 def checks_page() -> RenderableType:
     """All that is looked for: code, severity, what it means and what to do."""
-    return Group(*(_rule(rule) for rule in CATALOGUE.values()))
+    return Group(*(part for subject, rules in SUBJECTS.items() for part in (_heading(subject), *map(_rule, rules))))
 
 
 def _kind(report: Report, rule: Rule, severity: Severity, count: int) -> Text:
     examples = report.examples[rule.code][:_EXAMPLES]
-    text = Text.assemble("\n", (rule.code, f"bold {COLOURS[severity]}"), f"  {severity}, {count_text(count, 'time')}\n")
-    text.append(f"  {rule.meaning}\n  {rule.remedy}\n", "dim")
+    fixed = report.fixed[rule.code]
+    facts = f"  {severity}, {count_text(count, 'time')}" + (f", {fixed:,} fixed" if fixed else "")
+    text = Text.assemble("\n", (rule.code, f"bold {COLOURS[severity]}"), f"{facts}\n")
+    text.append(f"  {rule.meaning}\n", "dim")
+    if fixed < count:
+        text.append(f"  {rule.remedy}\n", "dim")
     text.append("\n".join(f"    {line}" for line in _told(examples, count)))
     return text
 
@@ -46,6 +50,10 @@ def _verdict(report: Report) -> Text:
     if errors or warnings:
         return Text(f"\n{count_text(errors, 'error')}, {count_text(warnings, 'warning')}")
     return Text("\nNothing was found to be wrong.", "green")
+
+
+def _heading(subject: str) -> Text:
+    return Text(f"{subject}\n", "bold underline")
 
 
 def _rule(rule: Rule) -> Text:

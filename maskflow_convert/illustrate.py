@@ -77,20 +77,24 @@ def illustrate(data_set: DataSet, report: Report) -> Illustrations:
     return _illustrations(report, scene_of)
 
 
-def illustrate_records(records: Records, report: Report) -> Illustrations:
-    """Pictures for the report on written records, drawn from the records.
+def illustrate_records(records: Records, report: Report, layout: Layout | str | None = None) -> Illustrations:
+    """Pictures for the report on written records, drawn from the records; none where the layout is not known.
 
-    Where no manifest tells the layout, it is taken to be the documented one.
+    Args:
+        records: what was verified.
+        report: what was found.
+        layout: of files that no manifest lies beside.
     """
-    manifest = records.manifest
-    layout = manifest.layout if manifest else Layout.DOCUMENTED
+    manifest, known = records.manifest, records.layout(layout)
+    if known is None:
+        return {}
     classes = {each.id: each.name for each in manifest.classes} if manifest else {}
 
     def scene_of(issue: Issue) -> Scene | None:
         if issue.path is None or issue.record is None:
             return None
         record = _find(Path(issue.path), issue.record)
-        return None if record is None else stored(record, layout, classes)
+        return None if record is None else stored(record, known, classes)
 
     return _illustrations(report, scene_of)
 

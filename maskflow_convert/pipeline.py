@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from io import StringIO
 from pathlib import Path
@@ -11,12 +12,14 @@ from typing import TypeVar
 from ruamel.yaml import YAML
 
 from maskflow_convert import registry
-from maskflow_convert.config import Config, load_config
+from maskflow_convert.census import CODES, WholeDataSet
+from maskflow_convert.config import Config, OnError, load_config
 from maskflow_convert.errors import ConfigError, MaskflowError
 from maskflow_convert.executors import Tick, run_serially, worker_count
 from maskflow_convert.manifest import Manifest, NamedClass, NumberedImage, ShardFile, SplitCounts
 from maskflow_convert.output import Existing, IssueList, clear, replace_text
 from maskflow_convert.plan import Shard
+from maskflow_convert.policy import Policy
 from maskflow_convert.prepare import DataSet, prepare
 from maskflow_convert.report import Report
 from maskflow_convert.shard import convert_shard, rehearse_shard
@@ -38,7 +41,7 @@ def convert(
         on_progress: called now and then.
 
     Raises:
-        IssueError: an issue of severity error, and `on_error` is `stop`.
+        IssueError: an issue of severity error, and `on_error` is `stop`; or one of the data set as a whole.
         ConfigError, PluginError, SourceError, OutputError: see `maskflow_convert.errors`.
     """
     config = config if isinstance(config, Config) else load_config(config)
@@ -49,13 +52,16 @@ def convert(
     clear(folder, existing)
     work = partial(convert_shard, config, data_set.classes, folder)
     report = new_report(data_set)
+    whole = _errors_of_the_whole(config)
     files = []
     with IssueList(folder / "issues.jsonl") as issues:
-        issues.write(data_set.issues)
+        issues.write(data_set.issues())
         for result in run_over_shards(work, data_set, on_progress):
             issues.write(result.issues)
             report.add(result.split, result.tally, result.issues)
+            whole.add(report, result.split, result.census)
             files += [result.file] if result.file else []
+        whole.conclude(report)
     _balance(report, data_set)
     replace_text(folder / "config.yaml", _resolved(config))
     _manifest(data_set, report, files).write(folder)
@@ -73,8 +79,11 @@ def rehearse(config: Config | Path | str, *, on_progress: OnProgress | None = No
     config = config if isinstance(config, Config) else load_config(config)
     data_set = prepare(config)
     report = new_report(data_set)
+    whole = _errors_of_the_whole(config)
     for result in run_over_shards(partial(rehearse_shard, config, data_set.classes), data_set, on_progress):
         report.add(result.split, result.tally, result.issues)
+        whole.add(report, result.split, result.census)
+    whole.conclude(report)
     _balance(report, data_set)
     return report
 
@@ -104,12 +113,21 @@ def run_over_shards(
     )
 
 
+def _errors_of_the_whole(config: Config) -> WholeDataSet:
+    """Judges the data set as a whole by what the configuration makes an error, and stops at the first one.
+
+    On an error of the whole there is nothing to skip, whatever `on_error` says.
+    """
+    policy = replace(Policy.of(config), on_error=OnError.STOP)
+    return WholeDataSet(policy, policy.errors_among(CODES))
+
+
 def new_report(data_set: DataSet) -> Report:
     """A report with what is known before the first shard."""
     classes = data_set.classes
     report = Report(classes={name: number for number, name in enumerate(classes.names, start=classes.first_id)})
-    report.list_issues(data_set.issues)
-    for issue in data_set.issues:
+    for issue in data_set.issues():
+        report.list_issues([issue])
         report.unplaced.lose(issue)
     return report
 

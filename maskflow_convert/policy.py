@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from maskflow_convert.catalogue import CATALOGUE, Severity
@@ -37,6 +37,10 @@ class Policy:
     def severity_of(self, code: str) -> Severity:
         """How bad an issue of that code is, unless who finds it says otherwise."""
         return self.severities.get(code, CATALOGUE[code].severity)
+
+    def errors_among(self, codes: Iterable[str]) -> frozenset[str]:
+        """The codes whose issues are errors."""
+        return frozenset(code for code in codes if self.severity_of(code) is Severity.ERROR)
 
     def repair(self, issue: Issue) -> Issue:
         """Judge an issue that is repaired: it is a warning, and costs nothing."""

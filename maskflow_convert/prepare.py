@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import maskflow_convert
@@ -13,7 +14,7 @@ from maskflow_convert import registry
 from maskflow_convert.adapter import Index
 from maskflow_convert.catalogue import CATALOGUE, Severity
 from maskflow_convert.classes import ClassMap
-from maskflow_convert.config import Config, Source
+from maskflow_convert.config import Config, OnError, Source
 from maskflow_convert.errors import MaskflowError, PluginError
 from maskflow_convert.issues import Issue
 from maskflow_convert.plan import Shard, draw, make_plan
@@ -28,8 +29,8 @@ class DataSet:
     config: Config
     classes: ClassMap
     adapters: Sequence[AnyAdapter]
+    indexes: Sequence[Index[Any]]
     shards: Sequence[Shard]
-    issues: Sequence[Issue]
 
     @property
     def fingerprint(self) -> str:
@@ -39,18 +40,28 @@ class DataSet:
         text = json.dumps([maskflow_convert.__version__, settings, self.classes.names, images])
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
-    def sampled(self, count: int) -> DataSet:
-        """The same data set with `count` of its images only, drawn by a hash of their keys."""
-        chosen = {id(item) for item in draw((item for shard in self.shards for item in shard.items), count)}
-        shards = [
-            replace(shard, items=tuple(item for item in shard.items if id(item) in chosen)) for shard in self.shards
-        ]
-        return replace(self, shards=shards)
-
     @property
     def n_images(self) -> int:
         """Number of images in all shards."""
         return sum(len(shard.items) for shard in self.shards)
+
+    def issues(self) -> Iterator[Issue]:
+        """What is wrong with the sources as a whole; made anew each time, as there may be a million.
+
+        Raises:
+            IssueError: one is of severity error, and the run stops on errors.
+        """
+        policy = Policy.of(self.config)
+        for issue in chain(_listed(self.config, self.indexes), _same_basenames(self.config, self.indexes)):
+            judged = policy.judge(issue)
+            if judged.loss or judged.severity is not Severity.IGNORE:
+                yield judged
+
+    def sampled(self, count: int) -> DataSet:
+        """The same data set with `count` of its images only, drawn by a hash of their keys."""
+        drawn = draw((item for shard in self.shards for item in shard.items), count)
+        chosen = {item.image_id for item in drawn}
+        return replace(self, shards=[shard.restricted(chosen) for shard in self.shards])
 
 
 def prepare(config: Config) -> DataSet:
@@ -61,35 +72,34 @@ def prepare(config: Config) -> DataSet:
     """
     adapters = make_adapters(config)
     indexes = [_index(adapter, config.adapter_name(number)) for number, adapter in enumerate(adapters)]
-    shards = make_plan(config, indexes)
-    issues = [
-        *(
-            issue.within(source=config.source_name(number))
-            for number, index in enumerate(indexes)
-            for issue in index.issues
-        ),
-        *_same_basenames(config, indexes),
-    ]
-    policy = Policy.of(config)
-    judged = [policy.judge(issue) for issue in issues]
-    return DataSet(
+    data_set = DataSet(
         config=config,
         classes=ClassMap.of(config.classes, [index.labels for index in indexes]),
         adapters=adapters,
-        shards=shards,
-        issues=[issue for issue in judged if issue.loss or issue.severity is not Severity.IGNORE],
+        indexes=indexes,
+        shards=make_plan(config, indexes),
     )
+    if config.on_error is OnError.STOP:
+        for _ in data_set.issues():
+            pass  # an error is raised before anything is touched
+    return data_set
 
 
 def _listed(config: Config, indexes: Sequence[Index[Any]]) -> Iterator[Issue]:
     """What the indexes say is wrong with their sources."""
     for number, index in enumerate(indexes):
         for issue in index.issues:
+            if not isinstance(issue, Issue):
+                told = f"lists {issue!r} instead of an Issue"
+                raise PluginError(f"{config.adapter_name(number)}: its index() {told}")
+            if issue.code not in CATALOGUE:
+                told = f"lists an issue that is not in the catalogue: {issue.code}"
+                raise PluginError(f"{config.adapter_name(number)}: its index() {told}")
             yield issue.within(source=config.source_name(number))
 
 
 def _same_basenames(config: Config, indexes: Sequence[Index[Any]]) -> Iterator[Issue]:
-    """Images whose file is called as another's, by their keys."""
+    """Images whose file is called as another's."""
     first: dict[str, tuple[int, str]] = {}
     for source, index in enumerate(indexes):
         for entry in index.entries:
@@ -133,15 +143,14 @@ def _index(adapter: AnyAdapter, name: str) -> Index[Any]:
 
 def _faults(index: Index[Any]) -> Iterator[str]:
     """What an index says that it may not; its entries are judged when the plan goes through them."""
-    fields: dict[str, object] = {"entries": index.entries, "labels": index.labels, "issues": index.issues}
-    for name, value in fields.items():
-        if isinstance(value, str) or not isinstance(value, Sequence):
+    fields: dict[str, tuple[object, type]] = {
+        "entries": (index.entries, Sequence),
+        "labels": (index.labels, Sequence),
+        "issues": (index.issues, Collection),
+    }
+    for name, (value, kind) in fields.items():
+        if isinstance(value, str) or not isinstance(value, kind):
             yield f"has {name} that are no list: {value!r}"
     for label in index.labels:
         if not isinstance(label, str):
             yield f"has a label that is no text: {label!r}"
-    for issue in index.issues:
-        if not isinstance(issue, Issue):
-            yield f"lists {issue!r} instead of an Issue"
-        if issue.code not in CATALOGUE:
-            yield f"lists an issue that is not in the catalogue: {issue.code}"

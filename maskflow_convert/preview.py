@@ -105,19 +105,26 @@ def preview_annotations(config: Config, choice: Choice) -> Iterator[Preview]:
     return islice((preview for preview in found if preview is not None), choice.limit)
 
 
-def preview_records(records: Records, choice: Choice) -> Iterator[Preview]:
+def preview_records(records: Records, choice: Choice, layout: Layout | str | None = None) -> Iterator[Preview]:
     """Written records, drawn by a hash of their places; those that cannot be shown are left out.
 
-    Where no manifest tells the layout, it is taken to be the documented one.
+    Args:
+        records: the files.
+        choice: what to show of them.
+        layout: of files that no manifest lies beside.
+
+    Raises:
+        ConfigError: the layout is not known.
     """
+    known = records.known_layout(layout)
     candidates = (
         (_hash(choice.seed, f"{path.name} {number}"), path, data)
         for path in records.paths
         for number, data in enumerate(scan_records(path))
-        if isinstance(data, bytes) and _judged(records, data, choice) is not None
+        if isinstance(data, bytes) and _judged(records, data, choice, known) is not None
     )
     for _, path, data in heapq.nsmallest(choice.limit, candidates, key=lambda each: each[0]):
-        if (preview := _of_record(records, path, data, choice)) is not None:
+        if (preview := _of_record(records, path, data, choice, known)) is not None:
             yield preview
 
 
@@ -152,28 +159,27 @@ def _measure(image: Image) -> tuple[None, Size, Sequence[Issue]]:
     return None, image.measure(), ()
 
 
-def _judged(records: Records, data: bytes, choice: Choice) -> tuple[Record, tuple[Issue, ...]] | None:
+def _judged(records: Records, data: bytes, choice: Choice, layout: Layout) -> tuple[Record, tuple[Issue, ...]] | None:
     """A record and, if they were chosen, its issues; None if it cannot be read or has nothing of what was chosen."""
     record, faults = parse(data)
     if record is None:
         return None
     classes = _classes(records)
-    layout = records.manifest.layout if records.manifest else None
     issues = (*faults, *check_record(record, Contract(layout, classes=classes or None))) if choice.issues else ()
     labels = {label_of(classes, class_id) for class_id in record.class_ids.tolist()}
     unwanted = choice.only is not None and choice.only.isdisjoint(labels)
     return None if unwanted or (choice.issues and not issues) else (record, issues)
 
 
-def _of_record(records: Records, path: Path, data: bytes, choice: Choice) -> Preview | None:
+def _of_record(records: Records, path: Path, data: bytes, choice: Choice, layout: Layout) -> Preview | None:
     """What a record has of what was chosen; None if it has nothing, or cannot be shown."""
-    judged = _judged(records, data, choice)
+    judged = _judged(records, data, choice, layout)
     if judged is None:
         return None
     record, issues = judged
     manifest = records.manifest
     try:
-        scene = stored(record, manifest.layout if manifest else Layout.DOCUMENTED, _classes(records))
+        scene = stored(record, layout, _classes(records))
     except DataError:
         return None
     splits = {shard.name: shard.split for shard in manifest.shards} if manifest else {}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from maskflow_convert.errors import ConfigError, DataError, SourceError
 from maskflow_convert.manifest import FILE_NAME, Manifest
-from maskflow_convert.record import Record, decode
+from maskflow_convert.record import Layout, Record, decode
 from maskflow_convert.tfrecord import read_records
 
 PathOrName = str | PathLike[str]
@@ -42,6 +42,32 @@ class Records:
         if len(manifests) > 1:
             raise ConfigError("the records named are of different data sets; read them one by one")
         return cls(tuple(path for each in found for path in each.paths), found[0].manifest)
+
+    def layout(self, stated: Layout | str | None) -> Layout | None:
+        """The layout that the manifest names, or else the one that the caller states; it is never guessed.
+
+        Raises:
+            ConfigError: there is no layout of that name, or the manifest names another.
+        """
+        if stated is not None and stated not in list(Layout):
+            raise ConfigError(f"there is no layout {stated!r}; there are {' and '.join(Layout)}")
+        if self.manifest is None:
+            return None if stated is None else Layout(stated)
+        if stated not in (None, self.manifest.layout):
+            raise ConfigError(f"{self.paths[0]}: was written in the layout {self.manifest.layout}, not {stated}")
+        return self.manifest.layout
+
+    def known_layout(self, stated: Layout | str | None) -> Layout:
+        """As `layout`.
+
+        Raises:
+            ConfigError: neither tells the layout, or as in `layout`.
+        """
+        layout = self.layout(stated)
+        if layout is None:
+            choice = " or ".join(f"layout {name}" for name in Layout)
+            raise ConfigError(f"{self.paths[0]}: no {FILE_NAME} lies beside it that names its layout; say {choice}")
+        return layout
 
 
 def read_file(path: Path) -> Iterator[Record]:

@@ -56,6 +56,9 @@ REPAIRS: Mapping[str, Repair] = {
 }
 """By the code of the issue that each repairs."""
 
+REPAIRABLE = (*REPAIRS, "image-size-differs")
+"""All that can be repaired: an image is no shape, and its annotated size is repaired where it is opened."""
+
 
 def _of_polygons(shape: Shape, parts_of: Callable[[Polygons], Sequence[Sequence[float]]]) -> Shape:
     """The shape with other parts in each of its polygons."""

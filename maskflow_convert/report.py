@@ -63,7 +63,8 @@ class Report:
 
     `classes` maps the names of the classes to their ids, in the order of these. `unplaced` counts what was lost before
     it had a split: an orphaned annotation, a broken entry of an image. `areas` counts objects by class and by octave of
-    their area, where it was measured: octave k is from `2**k` to `2**(k + 1) - 1` pixels.
+    their area, where it was measured: octave k is from `2**k` to `2**(k + 1) - 1` pixels. `fixed` counts, by code, the
+    issues that were fixed; they are warnings.
     """
 
     EXAMPLES: ClassVar[int] = 5
@@ -74,6 +75,7 @@ class Report:
     counts: Counter[tuple[str, Severity]] = field(default_factory=Counter)
     examples: dict[str, list[Issue]] = field(default_factory=dict)
     areas: dict[str, Counter[int]] = field(default_factory=dict)
+    fixed: Counter[str] = field(default_factory=Counter)
 
     def add(self, split: str, tally: Tally, issues: Iterable[Issue]) -> None:
         """Add what came of some images of a split."""
@@ -84,6 +86,7 @@ class Report:
         """Count issues, and keep the first of each code."""
         for issue in issues:
             self.counts[issue.code, issue.severity or issue.rule.severity] += 1
+            self.fixed[issue.code] += issue.fixed
             kept = self.examples.setdefault(issue.code, [])
             if len(kept) < self.EXAMPLES:
                 kept.append(issue)
@@ -91,6 +94,7 @@ class Report:
     def merge(self, other: Report) -> None:
         """Add the issues that another report counts and keeps, and its areas."""
         self.counts.update(other.counts)
+        self.fixed.update(other.fixed)
         for code, issues in other.examples.items():
             kept = self.examples.setdefault(code, [])
             kept += issues[: self.EXAMPLES - len(kept)]
@@ -102,8 +106,9 @@ class Report:
         self.counts[like.code, like.severity or like.rule.severity] += number
 
     def found(self, severity: Severity) -> int:
-        """How many issues are of a severity."""
-        return sum(count for (_, each), count in self.counts.items() if each is severity)
+        """How many issues are of a severity, those left out that were fixed."""
+        fixed = self.fixed.total() if severity is Severity.WARNING else 0
+        return sum(count for (_, each), count in self.counts.items() if each is severity) - fixed
 
     @property
     def worst_first(self) -> list[tuple[Rule, Severity, int]]:
@@ -115,9 +120,10 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """The report as `validate --format json` prints it, which is stable: keys may be added, none changes.
 
-        `errors` and `warnings` count issues; `splits` and `unplaced` are tallies, as in the manifest; `issues` has one
-        entry a code, worst first, with its exact count and a few examples, which have the keys of `issues.jsonl`;
-        `areas` counts objects by class and by octave of their area, keyed by its smallest number of pixels.
+        `errors` and `warnings` count issues, without those that were fixed; `splits` and `unplaced` are tallies, as in
+        the manifest; `issues` has one entry a code, worst first, with its exact count, how many were fixed, and
+        a few examples, which have the keys of `issues.jsonl`; `areas` counts objects by class and by octave of their
+        area, keyed by its smallest number of pixels.
         """
         return {
             "errors": self.found(Severity.ERROR),
@@ -134,6 +140,7 @@ class Report:
                     "code": rule.code,
                     "severity": severity,
                     "count": count,
+                    "fixed": self.fixed[rule.code],
                     "meaning": rule.meaning,
                     "remedy": rule.remedy,
                     "examples": [issue.to_dict() for issue in self.examples[rule.code]],

@@ -26,7 +26,7 @@ from maskflow_convert.report import Report, Tally
 if TYPE_CHECKING:
     from maskflow_convert.inspection import Inspection, SizeRange
 
-_PLAIN_WIDTH = 120
+_PLAIN_WIDTH = 10_000  # no line is broken where a program may read it
 COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.IGNORE: "dim"}
 
 
@@ -74,16 +74,17 @@ def summary(report: Report) -> RenderableType:
 
 
 def split_table(report: Report) -> RenderableType:
-    """The counts of a run by split."""
-    table = _table("split", "images", "dropped", "objects", "dropped", "size")
+    """The counts of a run by split; sizes only of what was written."""
+    sizes = ("size",) if report.total.bytes else ()
+    table = _table("split", "images", "dropped", "objects", "dropped", *sizes)
     rows = dict(report.splits)
     if report.unplaced != Tally():
         rows["(none)"] = report.unplaced
     for name, tally in rows.items():
-        table.add_row(name, *_counts(tally))
+        table.add_row(name, *_counts(tally)[: len(table.columns) - 1])
     if len(rows) != 1:
         table.add_section()
-        table.add_row("all", *_counts(report.total))
+        table.add_row("all", *_counts(report.total)[: len(table.columns) - 1])
     return table
 
 

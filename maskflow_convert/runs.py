@@ -156,6 +156,14 @@ def _end_to_end(masks: Sequence[Runs]) -> tuple[Positions, Positions, Positions]
 
 def components(mask: Runs) -> Positions:
     """`[C]` number of pixels of each connected piece; pixels connect across their sides and their corners."""
+    _, _, length = mask.columns()
+    sizes = np.zeros(len(length), dtype=np.int64)
+    np.add.at(sizes, pieces(mask), length)
+    return sizes[sizes > 0]
+
+
+def pieces(mask: Runs) -> Positions:
+    """`[S]` which connected piece each of `mask.columns()` is part of: the number of the first that is."""
     x, y, length = mask.columns()
     column = mask.height + 1  # a row between the foot of a column and the head of the next: nothing reaches over
     begins = x * column + y
@@ -165,10 +173,7 @@ def components(mask: Runs) -> Positions:
     run = np.repeat(np.arange(len(x)), number)
     neighbour = np.arange(len(run)) - np.repeat(np.cumsum(number) - number - first, number)
     touching = np.flatnonzero(ends[:-1] == begins[1:])
-    piece = _joined(np.append(run, touching + 1), np.append(neighbour, touching), len(x))
-    sizes = np.zeros(len(x), dtype=np.int64)
-    np.add.at(sizes, piece, length)
-    return sizes[sizes > 0]
+    return _joined(np.append(run, touching + 1), np.append(neighbour, touching), len(x))
 
 
 def _joined(a: Positions, b: Positions, count: int) -> Positions:

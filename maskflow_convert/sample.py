@@ -50,6 +50,10 @@ class Image(Model):
         """`(width, height)` as annotated, if both are known."""
         return None if self.width is None or self.height is None else (self.width, self.height)
 
+    def turned(self) -> Image:
+        """The same image, annotated with width and height exchanged."""
+        return self.model_copy(update={"width": self.height, "height": self.width})
+
     def measure(self) -> tuple[int, int]:
         """`(width, height)` in pixels: as annotated, or else as the header of the file says for its frame.
 

@@ -6,10 +6,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from hashlib import blake2b
 from pathlib import Path
 
 from pydantic import JsonValue
 
+from maskflow_convert.census import Census
 from maskflow_convert.classes import ClassMap
 from maskflow_convert.config import Config
 from maskflow_convert.errors import DataError
@@ -34,6 +36,7 @@ class ShardResult:
     split: str
     tally: Tally
     issues: list[Issue]
+    census: Census
     file: ShardFile | None
 
 
@@ -63,7 +66,7 @@ def convert_shard(config: Config, classes: ClassMap, folder: Path, shard: Shard,
         "issues": [issue.to_dict() for issue in examiner.issues],
     }
     replace_text(folder / f"{shard.name}.json", json.dumps(done, ensure_ascii=False) + "\n")
-    return ShardResult(shard.split, tally, examiner.issues, file)
+    return ShardResult(shard.split, tally, examiner.issues, examiner.census, file)
 
 
 def _write(examiner: Examiner, examined: Examined[StoredImage], writer: ShardWriter) -> bool:
@@ -81,7 +84,8 @@ def _write(examiner: Examiner, examined: Examined[StoredImage], writer: ShardWri
         examiner.lost(examined, Issue(error.code, error.message))
         return False
     writer.write(record)
-    examiner.written(examined, len(record))
+    digest = blake2b(examined.picture.png, digest_size=16).digest() if examiner.counts_contents else None
+    examiner.written(examined, len(record), digest)
     return True
 
 
@@ -93,7 +97,7 @@ def rehearse_shard(config: Config, classes: ClassMap, shard: Shard, tick: Tick) 
         if examined is not None:
             examiner.written(examined, estimate_size(examined.picture, examined.masks))
         tick()
-    return ShardResult(shard.split, examiner.tally, examiner.issues, None)
+    return ShardResult(shard.split, examiner.tally, examiner.issues, examiner.census, None)
 
 
 def _open(settings: ImageSettings, image: Image) -> tuple[StoredImage, Size, Sequence[Issue]]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
-from maskflow_convert.census import Census, Seen, Sized, WholeDataSet
+from maskflow_convert.census import Census, WholeDataSet
 from maskflow_convert.checks import Depth
 from maskflow_convert.classes import ClassMap
 from maskflow_convert.config import Config, OnError, load_config
-from maskflow_convert.examine import Examined, Examiner, Size
+from maskflow_convert.examine import Examiner, Size
 from maskflow_convert.executors import Tick
 from maskflow_convert.image import ImageSettings, survey
 from maskflow_convert.issues import Issue
@@ -22,6 +22,9 @@ from maskflow_convert.policy import Policy
 from maskflow_convert.prepare import DataSet, make_adapters, prepare
 from maskflow_convert.report import Report, Tally
 from maskflow_convert.sample import Image
+
+OnIssues = Callable[[Iterable[Issue]], None]
+"""Takes some issues."""
 
 
 class Images(StrEnum):
@@ -81,8 +84,11 @@ def validate_data_set(
     images: Images = Images.DECODE,
     sample: int | None = None,
     on_progress: OnProgress | None = None,
+    on_issues: OnIssues = lambda issues: None,
 ) -> Report:
     """Find all that is wrong with a data set of `prepare_validation`; arguments as in `validate_annotations`.
+
+    `on_issues` gets every issue that the report counts, a few at a time, but for what is said of the whole data set.
 
     Raises:
         PluginError: see `maskflow_convert.errors`.
@@ -91,9 +97,11 @@ def validate_data_set(
     if sample is not None:
         data_set = data_set.sampled(sample)
     report = new_report(data_set)
+    on_issues(data_set.issues())
     whole = WholeDataSet(Policy.of(config))
     for findings in run_over_shards(partial(_validate_shard, config, data_set.classes, images), data_set, on_progress):
         report.add(findings.split, findings.tally, findings.issues)
+        on_issues(findings.issues)
         whole.add(report, findings.split, findings.census)
     if sample is None:
         whole.conclude(report)
@@ -104,22 +112,12 @@ def _validate_shard(config: Config, classes: ClassMap, images: Images, shard: Sh
     """Examine the images of one shard with every check there is."""
     examiner = Examiner(config, classes, make_adapters(config), depth=Depth.VALIDATE)
     look = partial(_decode, config.image) if images is Images.DECODE else _measure
-    census = Census()
     for item in shard.items:
         examined = examiner.examine(item, look)
         if examined is not None:
-            examiner.written(examined, 0)
-            _count(census, examined, config.source_name(item.source), classes)
+            examiner.written(examined, 0, digest=examined.picture)
         tick()
-    return ShardFindings(shard.split, examiner.tally, examiner.issues, census)
-
-
-def _count(census: Census, examined: Examined[bytes | None], source: str, classes: ClassMap) -> None:
-    key = examined.item.entry.key
-    if examined.picture is not None:
-        census.contents.append(Seen(source, key, examined.picture))
-    for instance, mask, class_id in zip(examined.instances, examined.masks, examined.class_ids, strict=True):
-        census.see(classes.name_of(class_id), Sized(mask.area, source, key, instance.id))
+    return ShardFindings(shard.split, examiner.tally, examiner.issues, examiner.census)
 
 
 def _decode(settings: ImageSettings, image: Image) -> tuple[bytes, Size, Sequence[Issue]]:

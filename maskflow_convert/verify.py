@@ -19,7 +19,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from maskflow_convert.errors import ConfigError
 from maskflow_convert.executors import Tick, run_serially, worker_count
 from maskflow_convert.issues import Issue, Loss
 from maskflow_convert.manifest import FILE_NAME, Manifest, ShardFile
@@ -138,15 +137,11 @@ def verify(
 
 
 def _contract(records: Records, layout: Layout | str | None) -> Contract:
-    if layout is not None and layout not in list(Layout):
-        raise ConfigError(f"there is no layout {layout!r}; there are {' and '.join(Layout)}")
-    manifest = records.manifest
+    manifest, known = records.manifest, records.layout(layout)
     if manifest is None:
-        return Contract(None if layout is None else Layout(layout))
-    if layout not in (None, manifest.layout):
-        raise ConfigError(f"the manifest says that the layout is {manifest.layout}, not {layout}")
+        return Contract(known)
     return Contract(
-        layout=manifest.layout,
+        layout=known,
         channels=None if manifest.channels == "source" else manifest.channels,
         depth=manifest.depth,
         classes={each.id: each.name for each in manifest.classes},

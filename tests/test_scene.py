@@ -66,7 +66,7 @@ def config_of(folder: Path, *formats: str, **changes: Any) -> Path:
 
 def samples_of(format_: str, folder: Path) -> list[Sample]:
     data_set = prepare(load_config(config_of(folder, format_)))
-    assert data_set.issues == []
+    assert list(data_set.issues()) == []
     [adapter] = data_set.adapters
     return [adapter.read(entry.record) for entry in adapter.index().entries]
 
@@ -128,7 +128,7 @@ def test_the_files_are_those_that_the_scene_makes(tmp_path):
 
 def test_the_same_images_from_several_sources_are_told_by_name(tmp_path):
     path = config_of(tmp_path, "coco", "voc", "labelme", image={"ids": "sequential"})
-    issues = prepare(load_config(path)).issues
+    issues = list(prepare(load_config(path)).issues())
     assert [(issue.code, issue.source, issue.record) for issue in issues] == [
         ("basename-duplicate", f"sources[{n}] ({format_})", KEYS[format_].format(number))
         for n, format_ in enumerate(["voc", "labelme"], start=1)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path, PurePosixPath
@@ -91,10 +92,19 @@ class _Indexing:
         self._path = path
         self._file = file
         self._found: list[tuple[int, Issue]] = []
+        self._lost = np.empty(0, dtype=np.int64)
+        self._reasons = np.empty(0, dtype=np.int8)
 
-    def issues(self) -> list[Issue]:
-        """What was found, in the order of the file."""
-        return [issue for _, issue in sorted(self._found, key=itemgetter(0))]
+    def issues(self) -> _Issues:
+        """What was found."""
+        spans, broken = self._file.annotations.spans, self._file.annotations.broken
+        return _Issues(
+            self._path,
+            others=sorted(self._found, key=itemgetter(0)),
+            spans=Spans(spans.offsets[self._lost], spans.lengths[self._lost]),
+            reasons=self._reasons,
+            broken={int(spans.offsets[position]): told for position, told in broken.items()},
+        )
 
     def categories(self) -> dict[Id, str]:
         """Names by id; of two with one id, the first."""
@@ -142,21 +152,14 @@ class _Indexing:
     def annotations(self, numbers: Mapping[Id, int], n_images: int) -> _Annotations:
         """Where the annotations of each image stand."""
         annotations = self._file.annotations
-        offsets, broken = annotations.spans.offsets, annotations.broken
         owners = _owners([head.image_id for head in annotations.values], numbers)
-        owners[list(broken)] = _BROKEN
-        for position in np.flatnonzero(owners < 0).tolist():
-            code, told = {
-                _BROKEN: ("annotation-broken", broken.get(position, "")),
-                _ORPHANED: ("annotation-orphaned", "its image is not listed"),
-                _IMAGE_DROPPED: ("object-lost-with-image", "its image was dropped"),
-            }[int(owners[position])]
-            name = annotation_name(self._file.annotation(position))
-            self._list(code, offsets[position], told, name=name, loss=Loss.OBJECT)
+        owners[list(annotations.broken)] = _BROKEN
+        self._lost = np.flatnonzero(owners < 0)
+        self._reasons = owners[self._lost].astype(np.int8)
         ids = [head.id for head in annotations.values]
         for position in _repeated(ids):
             told = f"id {ids[position]} is taken by another annotation"
-            self._list("annotation-id-duplicate", offsets[position], told, name=str(ids[position]))
+            self._list("annotation-id-duplicate", annotations.spans.offsets[position], told, name=str(ids[position]))
         return _Annotations(n_images, owners, annotations.spans, _typical_area(self._file))
 
     def _list(
@@ -172,6 +175,46 @@ class _Indexing:
         line = json_text.line_of(self._path, int(offset))
         issue = Issue(code, message, record=record, object=name, path=str(self._path), line=line, loss=loss)
         self._found.append((int(offset), issue))
+
+
+@dataclass(frozen=True, eq=False)
+class _Issues(Collection[Issue]):
+    """What is wrong with a file, in its order.
+
+    A million annotations may be lost, so that their issues are made when they are asked for: from where the annotations
+    stand and why they are lost (`reasons`, and what is wrong with the `broken` ones by offset).
+    """
+
+    path: Path
+    others: Sequence[tuple[int, Issue]]
+    spans: Spans
+    reasons: NDArray[np.int8]
+    broken: Mapping[int, str]
+
+    def __len__(self) -> int:
+        return len(self.others) + len(self.reasons)
+
+    def __contains__(self, issue: object) -> bool:
+        return any(issue == each for each in self)
+
+    def __iter__(self) -> Iterator[Issue]:
+        return map(itemgetter(1), heapq.merge(self.others, self._of_lost(), key=itemgetter(0)))
+
+    def _of_lost(self) -> Iterator[tuple[int, Issue]]:
+        """`(offset, issue)` of each annotation that is lost."""
+        with self.path.open("rb", buffering=0) as file:
+            for offset, length, reason in zip(
+                map(int, self.spans.offsets), map(int, self.spans.lengths), map(int, self.reasons), strict=True
+            ):
+                file.seek(offset)
+                name = annotation_name(file.read(length))
+                code, told = {
+                    _BROKEN: ("annotation-broken", self.broken.get(offset, "")),
+                    _ORPHANED: ("annotation-orphaned", "its image is not listed"),
+                    _IMAGE_DROPPED: ("object-lost-with-image", "its image was dropped"),
+                }[reason]
+                line = json_text.line_of(self.path, offset)
+                yield offset, Issue(code, told, object=name, path=str(self.path), line=line, loss=Loss.OBJECT)
 
 
 def _key(file_name: str) -> str:

@@ -11,7 +11,7 @@ from pydantic import Field, PositiveInt
 
 from maskflow_adapters import json_text
 from maskflow_adapters.labelme_file import LabelmeFile, read_file
-from maskflow_adapters.labelme_shapes import NO_CLASSES, Strokes, groups_of, instance_of, labels_of
+from maskflow_adapters.labelme_shapes import NO_CLASSES, Strokes, groups_of, instance_of, labels_differ, labels_of
 from maskflow_convert import (
     Adapter,
     AdapterOptions,
@@ -87,7 +87,8 @@ class LabelmeAdapter(Adapter[LabelmeOptions, str]):
         strokes = Strokes(self.options.line_width, self.options.point_radius)
         instances: list[Instance] = []
         issues: list[Issue] = []
-        for pieces in groups_of(file):
+        groups = groups_of(file)
+        for pieces in groups:
             try:
                 instances.append(instance_of(file, pieces, strokes))
             except ShapeError as error:
@@ -96,7 +97,13 @@ class LabelmeAdapter(Adapter[LabelmeOptions, str]):
                 issues.append(
                     Issue(error.code, error.message, object=name, path=str(file.path), line=line, loss=Loss.OBJECT)
                 )
-        return Sample(key=record, image=self._image(record, file), instances=tuple(instances), issues=tuple(issues))
+        return Sample(
+            key=record,
+            image=self._image(record, file),
+            instances=tuple(instances),
+            issues=tuple(issues),
+            doubts=tuple(labels_differ(file, groups)),
+        )
 
     def where(self, record: str, instance: Instance) -> tuple[Path, int]:
         """The line of the instance's first shape."""

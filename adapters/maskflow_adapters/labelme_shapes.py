@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, TypeVar
@@ -18,12 +18,14 @@ from pydantic import JsonValue, ValidationError
 
 from maskflow_adapters import json_text
 from maskflow_adapters.labelme_file import LabelmeFile
-from maskflow_convert import Bitmap, Drawing, Instance, Polygons, Union
+from maskflow_convert import Bitmap, Drawing, Instance, Issue, Polygons, Union
 from maskflow_convert.errors import ShapeError
 from maskflow_convert.shape import Mask
 
 NO_CLASSES = ("__ignore__", "_background_")
 """Labels that LabelMe's converters reserve."""
+
+_WITHOUT_AREA = ("line", "linestrip", "point", "points")
 
 Point = tuple[float, float]
 Width = TypeVar("Width", int, float)
@@ -39,23 +41,27 @@ class Strokes:
 
 @dataclass(frozen=True)
 class Piece:
-    """The text of a shape, its number in the file, counted from 1, and where it stands there, in bytes."""
+    """A shape: its text, its number in the file, counted from 1, where it stands there, in bytes, and its group."""
 
     number: int
     offset: int
     text: bytes
+    group: Group | None = None
 
 
-class _Group(msgspec.Struct):
+class Group(msgspec.Struct):
+    """What tells which shapes belong together."""
+
     label: str
     group_id: int | str | None = None
+    shape_type: Any = None
 
 
 class _Label(msgspec.Struct):
     label: str
 
 
-class _Shape(_Group, kw_only=True):
+class _Shape(Group, kw_only=True):
     points: list[Point]
     shape_type: str | None = None
     mask: str | None = None
@@ -66,7 +72,7 @@ class _Shape(_Group, kw_only=True):
     attributes: dict[str, Any] | None = None
 
 
-_GROUP = msgspec.json.Decoder(_Group)
+_GROUP = msgspec.json.Decoder(Group)
 _LABEL = msgspec.json.Decoder(_Label)
 _SHAPE = msgspec.json.Decoder(_Shape)
 
@@ -86,17 +92,42 @@ def groups_of(file: LabelmeFile) -> list[list[Piece]]:
     """The shapes that make up each instance, in the order in which the instances begin."""
     groups: dict[object, list[Piece]] = {}
     for number, (offset, text) in enumerate(file.shapes(), start=1):
-        groups.setdefault(_group(text) or number, []).append(Piece(number, offset, text))
+        group = _group(text)
+        name = number if group is None else (group.label, group.group_id)
+        groups.setdefault(name, []).append(Piece(number, offset, text, group))
     return list(groups.values())
 
 
-def _group(text: bytes) -> tuple[str, int | str] | None:
+def _group(text: bytes) -> Group | None:
     """The label and the group of a shape, if it has both."""
     try:
         shape = json_text.decode(text, _GROUP)
     except json_text.UNPARSABLE:
         return None
-    return None if shape.group_id is None else (shape.label, shape.group_id)
+    return None if shape.group_id is None else shape
+
+
+def labels_differ(file: LabelmeFile, instances: Iterable[Sequence[Piece]]) -> Iterator[Issue]:
+    """Instances that share their group with one before, which has another label: with the first of these.
+
+    Shapes without an area do not count: key points and skeletons have labels of their own in the group of their body.
+    """
+    owners: dict[object, tuple[str, int]] = {}
+    for pieces in instances:
+        piece = next(filter(_is_grouped, pieces), None)
+        if piece is not None and piece.group is not None:
+            name, label, number = piece.group.group_id, piece.group.label, pieces[0].number
+            other_label, other = owners.setdefault(name, (label, number))
+            if other != number:
+                told = f"group {name} is {label!r} here, and {other_label!r} in object {other}"
+                line = file.line(piece.offset)
+                yield Issue("group-labels-differ", told, object=str(number), path=str(file.path), line=line)
+
+
+def _is_grouped(piece: Piece) -> bool:
+    """Whether a shape covers an area of a class, and is in a group."""
+    group = piece.group
+    return group is not None and group.label not in NO_CLASSES and group.shape_type not in _WITHOUT_AREA
 
 
 def instance_of(file: LabelmeFile, pieces: Sequence[Piece], strokes: Strokes) -> Instance:

@@ -138,6 +138,7 @@ class _Finder:
             matching = match(masks, listed if annotation else None, names)
             masked = matching.listed.values()
             self._masked(masks, matching, objects)
+            self._judge_holes(masks)
             if matching.disagreement:
                 message, line = matching.disagreement
                 self._doubt("objects-masks-disagree", message, line or (annotation.line if annotation else None))
@@ -176,6 +177,11 @@ class _Finder:
             self.instances.append(
                 Instance(label=each.name, shape=listed.box, id=name, offset=each.line, attributes=each.attributes)
             )
+
+    def _judge_holes(self, masks: Masks) -> None:
+        for number, pixels in masks.holes.items():
+            message = f"{pixels} pixels of void lie within the object and touch nothing else"
+            self.doubts.append(Issue("void-inside-object", message, object=told(number), path=self._object_mask))
 
     def _judge_origin(self, objects: Sequence[VocObject]) -> None:
         suspects = [each.line for each in objects if each.corners and any(0 <= edge < 1 for edge in each.corners[:2])]

@@ -26,7 +26,7 @@ from maskflow_convert.adapter import AdapterOptions, InputPath
 from maskflow_convert.catalogue import CATALOGUE, Severity
 from maskflow_convert.image import ImageSettings
 from maskflow_convert.record import Layout
-from maskflow_convert.repairs import REPAIRS
+from maskflow_convert.repairs import REPAIRABLE
 from maskflow_convert.shape import Model
 from maskflow_convert.tfrecord import Compression
 
@@ -194,11 +194,11 @@ class Answer(StrEnum):
 
 
 def _repairable(answers: Mapping[str, Answer]) -> Mapping[str, Answer]:
-    told = f"there is no fix of it; there are of {', '.join(REPAIRS)}"
+    told = f"there is no fix of it; there are of {', '.join(REPAIRABLE)}"
     details = [
         InitErrorDetails(type=PydanticCustomError("value_error", told), loc=(code,), input=answer)
         for code, answer in answers.items()
-        if answer is Answer.FIX and code not in REPAIRS
+        if answer is Answer.FIX and code not in REPAIRABLE
     ]
     if details:
         raise ValidationError.from_exception_data("issues", details)

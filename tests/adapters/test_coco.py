@@ -248,8 +248,8 @@ def test_one_category_id_for_two_names_means_the_first(tmp_path):
     index = adapter.index()
     assert list(index.labels) == ["cell"]
     assert rows(index.issues) == [["category-id-duplicate", None, 1]]
-    assert "cell" in index.issues[0].message
-    assert "debris" in index.issues[0].message
+    assert "cell" in next(iter(index.issues)).message
+    assert "debris" in next(iter(index.issues)).message
     assert read_all(adapter)[0].instances[0].label == "cell"
 
 
@@ -424,7 +424,7 @@ def test_a_second_image_with_the_same_id_is_dropped(tmp_path):
     index = adapter.index()
     assert [entry.key for entry in index.entries] == ["1.png"]
     assert index_rows(index) == [["image-id-duplicate", "copy.png", None, "image"]]
-    assert index.issues[0].message == "id 1 is taken by another image"
+    assert next(iter(index.issues)).message == "id 1 is taken by another image"
     assert [i.id for i in read_all(adapter)[0].instances] == ["8", "9"]
 
 
@@ -1158,7 +1158,7 @@ def test_the_adapter_and_its_index_pickle(tmp_path):
     again = pickle.loads(pickle.dumps(adapter))  # noqa: S301
     index, index_again = adapter.index(), pickle.loads(pickle.dumps(adapter.index()))  # noqa: S301
     assert list(index_again.entries) == list(index.entries)
-    assert (index_again.labels, index_again.issues) == (index.labels, index.issues)
+    assert (index_again.labels, list(index_again.issues)) == (index.labels, list(index.issues))
     assert again.read(index_again.entries[7].record) == adapter.read(index.entries[7].record)
 
 
@@ -1182,3 +1182,23 @@ def test_reading_twice_gives_the_same(tmp_path):
     adapter = adapter_of(tmp_path, a_file([an_annotation(5), an_annotation(6, category_id=9)]))
     [entry] = adapter.index().entries
     assert adapter.read(entry.record) == adapter.read(entry.record)
+
+
+@pytest.mark.parametrize(
+    ("size", "answer", "rows"),
+    [
+        ((3, 5), "fix", [["image-size-differs", "warning", True, None]]),
+        ((3, 5), "error", [["image-size-differs", "error", False, "image"]]),
+        ((4, 5), "fix", [["image-size-differs", "error", False, "image"]]),
+    ],
+)
+def test_a_size_that_is_exchanged_can_be_fixed(tmp_path, size, answer, rows):
+    """A picture of 5 x 3 pixels; its upper left quarter is annotated in its own frame."""
+    (tmp_path / "pictures").mkdir()
+    Image.new("RGB", (5, 3)).save(tmp_path / "pictures/1.png")
+    image = an_image(1, width=size[0], height=size[1])
+    annotation = an_annotation(segmentation=[[0, 0, 2, 0, 2, 1, 0, 1]])
+    issues, written = converted(tmp_path, a_file([annotation], [image]), issues={"image-size-differs": answer})
+    of_images = [issue for issue in issues if issue["code"] != "object-lost-with-image"]
+    assert [[i["code"], i["severity"], i["fixed"], i["loss"]] for i in of_images] == rows
+    assert written == (["1.png"] if rows[0][3] is None else [])

@@ -431,6 +431,30 @@ def test_a_broken_shape_costs_its_instance_and_no_other(tmp_path):
     assert [issue.path for issue in sample.issues] == [str(tmp_path / "a.json")] * 2
 
 
+def test_labels_that_differ_within_a_group_are_told(tmp_path):
+    sample = read_one(
+        tmp_path,
+        a_shape("nose", [[2, 2]], "point", group_id=7),
+        a_shape("spine", [[2, 2], [3, 3]], "line", group_id=7),
+        a_shape("__ignore__", group_id=7),
+        a_shape("cat", group_id=7),
+        a_shape("cat", group_id=7),
+        a_shape("dog", group_id="7"),
+        a_shape("dog", [[2, 2]], "point", group_id=7),
+        a_shape("dog", group_id=7, shape_type=7),
+        a_shape("cow", group_id=7),
+        a_shape("cow"),
+        point_radius=1,
+        line_width=1,
+    )
+    assert rows(sample.doubts) == [["group-labels-differ", "7", 10], ["group-labels-differ", "9", 11]]
+    assert [doubt.message for doubt in sample.doubts] == [
+        "group 7 is 'dog' here, and 'cat' in object 4",
+        "group 7 is 'cow' here, and 'cat' in object 4",
+    ]
+    assert {doubt.path for doubt in sample.doubts} == {str(tmp_path / "a.json")}
+
+
 def test_a_shape_of_a_group_that_cannot_be_drawn_is_named(tmp_path):
     shapes = [a_shape(group_id=1), a_shape(group_id=1, points=[[0, 0], [1, 1]])]
     [instance] = read_one(tmp_path, *shapes).instances

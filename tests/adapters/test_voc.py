@@ -206,6 +206,50 @@ def test_void_and_background_are_nobody(tmp_path):
     assert (sample.instances, sample.issues, sample.doubts) == ((), (), ())
 
 
+def painted(*patches: tuple[int, int, int, int, int]) -> np.ndarray:
+    """`[60, 80]` with rectangles one over the other: number, left, top, width, height."""
+    numbers = np.zeros((60, 80), np.uint8)
+    for number, x, y, width, height in patches:
+        numbers[y : y + height, x : x + width] = number
+    return numbers
+
+
+FIRST, SECOND = (1, 5, 5, 40, 50), (2, 45, 5, 30, 50)
+VOIDS: dict[str, tuple[list[tuple[int, int, int, int, int]], dict[str, int]]] = {
+    "in one object": ([(255, 10, 10, 11, 11)], {"1": 121}),
+    "in each": ([(255, 10, 10, 11, 11), (255, 50, 20, 15, 20)], {"1": 121, "2": 300}),
+    "two in one object": ([(255, 10, 10, 12, 11), (255, 10, 30, 11, 12)], {"1": 264}),
+    "two that touch by a corner": ([(255, 10, 10, 11, 11), (255, 21, 21, 2, 2)], {"1": 125}),
+    "of a row less": ([(255, 10, 10, 30, 10)], {}),
+    "of a column less": ([(255, 10, 10, 10, 30)], {}),
+    "an L as narrow as that": ([(255, 10, 10, 30, 10), (255, 10, 10, 10, 30)], {}),
+    "around an island of the same object": ([(255, 10, 10, 30, 30), (1, 21, 21, 8, 8)], {"1": 836}),
+    "around another object": ([(255, 10, 10, 30, 30), (2, 23, 23, 1, 1)], {}),
+    "around background": ([(255, 10, 10, 30, 30), (0, 23, 23, 1, 1)], {}),
+    "beside background": ([(255, 10, 10, 15, 15), (0, 25, 15, 1, 1)], {}),
+    "beside background at a corner": ([(255, 10, 10, 15, 15), (0, 25, 25, 1, 1)], {}),
+    "between the two": ([(255, 30, 10, 16, 15)], {}),
+    "with a way out": ([(255, 10, 10, 15, 15), (255, 0, 15, 10, 1)], {}),
+    "at the edge of the image": ([(1, 0, 0, 40, 60), (255, 10, 0, 15, 15)], {}),
+    "with another within": ([(255, 10, 10, 29, 29), (1, 15, 15, 19, 19), (255, 18, 18, 11, 11)], {"1": 121}),
+}
+
+
+@pytest.mark.parametrize("save", [save_palette, save_colours])
+@pytest.mark.parametrize(("voids", "found"), VOIDS.values(), ids=VOIDS)
+def test_wide_void_in_the_midst_of_an_object_is_told(tmp_path, voids, found, save):
+    numbers = painted(FIRST, SECOND, *voids)
+    a_set(tmp_path, objects={"a": numbers}, save=save)
+    sample = read_one(tmp_path, labels=("cell",))
+    assert {doubt.object: doubt.message for doubt in sample.doubts} == {
+        name: f"{pixels} pixels of void lie within the object and touch nothing else" for name, pixels in found.items()
+    }
+    for doubt in sample.doubts:
+        place = str(tmp_path / "SegmentationObject/a.png")
+        assert (doubt.code, doubt.path, doubt.line) == ("void-inside-object", place, None)
+    assert_masks(sample, numbers)
+
+
 def test_the_grey_image_of_a_palette_is_not_what_is_read(tmp_path):
     """Pillow makes 38, 75 and 220 of 1, 2 and 255."""
     numbers = drawn("12v")

@@ -1,6 +1,7 @@
 """What is judged over a whole data set, in cases small enough to count."""
 
 import random
+from functools import partial
 
 import pytest
 
@@ -21,7 +22,8 @@ def census_of(areas: dict[str, list[int]]) -> Census:
     census = Census()
     for label, each in areas.items():
         for number, area in enumerate(each):
-            census.see(label, Sized(area, "sources[0]", f"{label}.png", str(number)))
+            describe = partial(Sized, area, "sources[0]", f"{label}.png", str(number), "a.json", number)
+            census.see(label, area, describe)
     return census
 
 
@@ -51,7 +53,9 @@ class TestAreas:
     def test_an_object_1024_times_smaller_is_told(self):
         [(count, issues)] = judge_areas(census_of({"cell": [4096] * 20 + [3], "disc": [4096] * 20 + [4]}))
         assert count == 1
-        assert [(i.code, i.record, i.object) for i in issues] == [("mask-small-for-class", "cell.png", "20")]
+        [issue] = issues
+        assert (issue.code, issue.record, issue.object) == ("mask-small-for-class", "cell.png", "20")
+        assert (issue.path, issue.line) == ("a.json", 20)
         assert issues[0].message == "has 3 pixels; half of the objects of the class 'cell' have 4096 or more"
 
     def test_a_class_of_few_objects_has_no_median_to_speak_of(self):
@@ -87,25 +91,31 @@ def tallies(**splits: dict[str, int]) -> dict[str, Tally]:
     ("classes", "splits", "expected"),
     [
         (["a"], tallies(train={"a": 10}), []),
-        (["a"], tallies(train={"a": 9}), [("class-few-objects", "objects of the class 'a': 9")]),
-        (["a", "b"], tallies(train={"a": 10}), [("class-unused", "no object is of the class 'b'")]),
+        (["a"], tallies(train={"a": 9}), [("class-few-objects", "1 of 1 classes has fewer than 10 objects: a 9")]),
+        (["a", "b"], tallies(train={"a": 10}), [("class-unused", "1 of 2 classes has no object: b")]),
         (["a", "b"], tallies(train={"a": 1000, "b": 10}), []),
         (
             ["b", "a"],
             tallies(train={"a": 1001, "b": 10}),
-            [("class-imbalance", "objects of the class 'a': 1001, of the class 'b': 10")],
+            [("class-imbalance", "objects of the class a: 1001, of the class b: 10")],
         ),
         (["a", "b"], tallies(train={"a": 9, "b": 20}, val={"a": 9, "b": 1}), []),
         (
             ["a", "b"],
             tallies(train={"a": 20, "b": 20}, val={"b": 1}),
-            [("class-not-in-split", "no object of the split val is of the class 'a'")],
+            [("class-not-in-split", "in val 1 of 2 classes has no object: a")],
         ),
         (
             ["Red  cell", "redcell", "red cells"],
             tallies(train={"Red  cell": 10, "redcell": 10, "red cells": 10}),
             [("class-names-similar", "'Red  cell' and 'redcell' are two classes")],
         ),
+        (
+            [f"c{n}" for n in range(14)],
+            tallies(train={"c0": 10}),
+            [("class-unused", "13 of 14 classes have no object: c1, c2, c3, c4, c5, c6, c7, c8, c9, c10 and 3 more")],
+        ),
+        (["a", "b"], tallies(train={}), []),
         ([], {}, []),
     ],
 )

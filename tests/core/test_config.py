@@ -16,7 +16,7 @@ from core.plugins.scripted import SCRIPTED, script
 from maskflow_convert import convert, load_config
 from maskflow_convert.config import Config
 from maskflow_convert.errors import ConfigError, PluginError
-from maskflow_convert.repairs import REPAIRS
+from maskflow_convert.repairs import REPAIRABLE
 
 SHAPES = "sources:\n  - adapter: shapes\n"
 
@@ -237,7 +237,7 @@ ONE_PROBLEM = {
     ),
     "no fix": (
         "issues:\n  polygon-outside-image: fix\n  mask-empty: fix",
-        "c.yaml:5: issues.mask-empty: there is no fix of it; there are of " + ", ".join(REPAIRS),
+        "c.yaml:5: issues.mask-empty: there is no fix of it; there are of " + ", ".join(REPAIRABLE),
     ),
     "choice": ("objects: {crowd: drop}", "c.yaml:3: objects.crowd: 'drop': input should be 'skip' or 'keep'"),
     "number": ("image: {depth: 9}", "c.yaml:3: image.depth: 9: input should be 8 or 16"),

@@ -304,7 +304,7 @@ def test_loose_files_are_read_in_the_layout_that_is_said(
 
 
 def test_the_layout_of_loose_files_is_never_guessed(loose: Callable[..., list[Path]]) -> None:
-    with pytest.raises(ConfigError, match="layout='documented' or layout='rows_first'"):
+    with pytest.raises(ConfigError, match="say layout documented or layout rows_first"):
         build_dataset(loose())
 
 

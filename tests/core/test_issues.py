@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import maskflow_adapters
 import maskflow_convert
 from maskflow_convert import Issue, Loss, Report, Severity
-from maskflow_convert import issues as issues_module
+from maskflow_convert import catalogue as catalogue_module
 from maskflow_convert.catalogue import CATALOGUE, Rule
 from maskflow_convert.errors import RecordError
 from maskflow_convert.report import Tally
@@ -56,7 +56,7 @@ class TestCatalogue:
 
     def test_codes_are_unique(self):
         """A mapping hides a code that is there twice; the source does not."""
-        tree = ast.parse(Path(issues_module.__file__).read_text(encoding="utf-8"))
+        tree = ast.parse(Path(catalogue_module.__file__).read_text(encoding="utf-8"))
         codes = [
             node.args[0].value
             for node in ast.walk(tree)
@@ -65,7 +65,7 @@ class TestCatalogue:
         assert codes == list(CATALOGUE)
 
     def test_every_code_is_used(self):
-        trees = [ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES if path.name != "issues.py"]
+        trees = [ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES if path.name != "catalogue.py"]
         assert set().union(*map(strings, trees)) >= CATALOGUE.keys()
 
     @pytest.mark.parametrize("path", SOURCES, ids=lambda path: f"{path.parent.name}/{path.name}")

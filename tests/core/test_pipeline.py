@@ -434,3 +434,29 @@ class TestPluginAtFault:
         assert "Traceback" not in told
         assert "pickle" in told
         assert process.returncode == PluginError.exit_code
+
+
+class TestDataSetAsAWhole:
+    """What can be judged only when all is known stops a conversion where the configuration makes it an error."""
+
+    PICTURES = (
+        {"key": "a.png", "things": ["good"]},
+        {"key": "b.png", "things": ["good", "good"]},
+    )
+
+    @pytest.mark.parametrize("on_error", ["stop", "skip-object", "skip-image"])
+    @pytest.mark.parametrize("run", [convert, rehearse])
+    def test_a_class_without_objects(self, tmp_path, run, on_error):
+        names = {"classes": {"names": ["disc", "nothing"]}, "on_error": on_error}
+        with pytest.raises(IssueError) as caught:
+            run(script(tmp_path, self.PICTURES, issues={"class-unused": "error"}, **names))
+        assert caught.value.issue.message == "1 of 2 classes has no object: nothing"
+        assert not (tmp_path / "out/dataset.json").exists()
+        config = load_config(script(tmp_path, self.PICTURES, **names), [f"output.directory={tmp_path}/again"])
+        assert run(config).counts == {}
+
+    def test_an_image_that_is_there_twice(self, tmp_path):
+        with pytest.raises(IssueError) as caught:
+            convert(script(tmp_path, self.PICTURES, issues={"image-content-duplicate": "error"}))
+        issue = caught.value.issue
+        assert (issue.code, {issue.record, issue.message.split()[4]}) == ("image-content-duplicate", {"a.png", "b.png"})

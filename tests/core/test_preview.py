@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
@@ -15,6 +16,7 @@ from PIL import Image
 from core.plugins.scripted import script
 from maskflow_convert import convert, load_config
 from maskflow_convert.cli import main
+from maskflow_convert.errors import ConfigError
 from maskflow_convert.preview import GALLERY_SIDE, SIDE, Choice, Preview, preview_annotations, preview_records
 from maskflow_convert.records import Records
 from maskflow_convert.tfrecord import Compression, ShardWriter
@@ -101,8 +103,10 @@ class TestChoice:
         assert set(preview.labels) == {"box"}
 
     def test_only_issues(self):
-        [(name, preview)] = annotated(Choice(issues=True)).items()
-        assert name == "crowd-111.png"
+        previews = annotated(Choice(issues=True))
+        assert set(previews) == {"crowd-111.png", "empty-108.png"}
+        assert [issue.code for issue in previews["empty-108.png"].issues] == ["image-without-objects"]
+        preview = previews["crowd-111.png"]
         assert [issue.code for issue in preview.issues] == ["object-crowd"]
         assert [thing.name for thing in preview.scene.things] == ["34"]
 
@@ -120,7 +124,15 @@ class TestWhatCannotBeShown:
         path = tmp_path / "broken.tfrecord"
         with ShardWriter(path, Compression.NONE) as writer:
             writer.write(b"no record")
-        assert list(preview_records(Records.find(path), Choice())) == []
+        assert list(preview_records(Records.find(path), Choice(), "documented")) == []
+
+    def test_records_of_a_layout_that_nothing_tells(self, written, tmp_path):
+        loose = shutil.copy(next(written.glob("train-*.tfrecord")), tmp_path)
+        with pytest.raises(ConfigError, match="say layout documented or layout rows_first"):
+            list(preview_records(Records.find(loose), Choice()))
+        shown = by_name(preview_records(Records.find(loose), Choice(), "documented"))
+        assert shown.keys() <= by_name(preview_records(Records.find(written), Choice())).keys()
+        assert shown
 
 
 class TestPictures:

@@ -253,8 +253,8 @@ class TestCommand:
         assert main(["validate", str(CONFIG), "--format", "html", "--output", str(path)]) == 0
         assert capsys.readouterr().out == ""
         page = path.read_text(encoding="ascii")
-        assert texts(page, "//h1") == ["2 warnings in 41 objects of 12 images"]
-        assert len(parsed(page).xpath("//img")) == 1
+        assert texts(page, "//h1") == ["3 warnings in 41 objects of 12 images"]
+        assert len(parsed(page).xpath("//img")) == 2
 
     def test_to_the_standard_output(self, capsys):
         assert main(["validate", str(CONFIG), "--format", "html", "--no-images", "--fail-on", "warning"]) == 1
