@@ -105,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     validate.add_argument("--format", choices=("text", "json", "html"), default="text", help="default: text")
     validate.add_argument("--output", metavar="FILE", type=Path, help="write the report to a file")
-    validate.add_argument("--issues", metavar="FILE", type=Path, help="list all issues of objects and images, as JSONL")
+    validate.add_argument("--issues", metavar="FILE", type=Path, help="list all issues in a file, one a line, as JSON")
     validate.add_argument(
         "--fail-on", choices=("error", "warning", "never"), default="error", help="when to exit with 1; default: error"
     )
@@ -272,7 +272,7 @@ def _validated(options: argparse.Namespace) -> tuple[Report, Callable[[], Illust
             report = validate()
         else:
             with IssueList(options.issues) as issues:
-                report = validate(on_issues=issues.write)
+                report = validate(on_issue=lambda issue: issues.write([issue]))
     return report, (lambda: {}) if options.no_images else partial(illustrate, data_set, report)
 
 

@@ -21,7 +21,7 @@ from maskflow_convert.output import Existing, IssueList, clear, replace_text
 from maskflow_convert.plan import Shard
 from maskflow_convert.policy import Policy
 from maskflow_convert.prepare import DataSet, prepare
-from maskflow_convert.report import Report
+from maskflow_convert.report import OnIssue, Report
 from maskflow_convert.shard import convert_shard, rehearse_shard
 
 ResultT = TypeVar("ResultT")
@@ -122,10 +122,10 @@ def _errors_of_the_whole(config: Config) -> WholeDataSet:
     return WholeDataSet(policy, policy.errors_among(CODES))
 
 
-def new_report(data_set: DataSet) -> Report:
+def new_report(data_set: DataSet, on_issue: OnIssue | None = None) -> Report:
     """A report with what is known before the first shard."""
-    classes = data_set.classes
-    report = Report(classes={name: number for number, name in enumerate(classes.names, start=classes.first_id)})
+    names, first_id = data_set.classes.names, data_set.classes.first_id
+    report = Report({name: number for number, name in enumerate(names, start=first_id)}, on_issue=on_issue)
     for issue in data_set.issues():
         report.list_issues([issue])
         report.unplaced.lose(issue)

@@ -6,12 +6,15 @@ A million issues need no more memory than ten.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 from maskflow_convert.catalogue import CATALOGUE, Rule, Severity
 from maskflow_convert.issues import Issue, Loss
+
+OnIssue = Callable[[Issue], None]
+"""Takes one issue after the other."""
 
 
 @dataclass
@@ -64,7 +67,7 @@ class Report:
     `classes` maps the names of the classes to their ids, in the order of these. `unplaced` counts what was lost before
     it had a split: an orphaned annotation, a broken entry of an image. `areas` counts objects by class and by octave of
     their area, where it was measured: octave k is from `2**k` to `2**(k + 1) - 1` pixels. `fixed` counts, by code, the
-    issues that were fixed; they are warnings.
+    issues that were fixed; they are warnings. `on_issue` is given every issue that is listed, whether kept or not.
     """
 
     EXAMPLES: ClassVar[int] = 5
@@ -76,6 +79,7 @@ class Report:
     examples: dict[str, list[Issue]] = field(default_factory=dict)
     areas: dict[str, Counter[int]] = field(default_factory=dict)
     fixed: Counter[str] = field(default_factory=Counter)
+    on_issue: OnIssue | None = field(default=None, compare=False, repr=False)
 
     def add(self, split: str, tally: Tally, issues: Iterable[Issue]) -> None:
         """Add what came of some images of a split."""
@@ -85,6 +89,8 @@ class Report:
     def list_issues(self, issues: Iterable[Issue]) -> None:
         """Count issues, and keep the first of each code."""
         for issue in issues:
+            if self.on_issue is not None:
+                self.on_issue(issue)
             self.counts[issue.code, issue.severity or issue.rule.severity] += 1
             self.fixed[issue.code] += issue.fixed
             kept = self.examples.setdefault(issue.code, [])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -20,11 +20,8 @@ from maskflow_convert.pipeline import OnProgress, new_report, run_over_shards
 from maskflow_convert.plan import Shard
 from maskflow_convert.policy import Policy
 from maskflow_convert.prepare import DataSet, make_adapters, prepare
-from maskflow_convert.report import Report, Tally
+from maskflow_convert.report import OnIssue, Report, Tally
 from maskflow_convert.sample import Image
-
-OnIssues = Callable[[Iterable[Issue]], None]
-"""Takes some issues."""
 
 
 class Images(StrEnum):
@@ -84,11 +81,12 @@ def validate_data_set(
     images: Images = Images.DECODE,
     sample: int | None = None,
     on_progress: OnProgress | None = None,
-    on_issues: OnIssues = lambda issues: None,
+    on_issue: OnIssue | None = None,
 ) -> Report:
     """Find all that is wrong with a data set of `prepare_validation`; arguments as in `validate_annotations`.
 
-    `on_issues` gets every issue that the report counts, a few at a time, but for what is said of the whole data set.
+    `on_issue` is given every issue, of which the report keeps a few of each code; of objects that are small for their
+    class it is given the smallest.
 
     Raises:
         PluginError: see `maskflow_convert.errors`.
@@ -96,12 +94,10 @@ def validate_data_set(
     config = data_set.config
     if sample is not None:
         data_set = data_set.sampled(sample)
-    report = new_report(data_set)
-    on_issues(data_set.issues())
+    report = new_report(data_set, on_issue)
     whole = WholeDataSet(Policy.of(config))
     for findings in run_over_shards(partial(_validate_shard, config, data_set.classes, images), data_set, on_progress):
         report.add(findings.split, findings.tally, findings.issues)
-        on_issues(findings.issues)
         whole.add(report, findings.split, findings.census)
     if sample is None:
         whole.conclude(report)
