@@ -48,8 +48,10 @@ def test_the_yaml_for_ones_own_data_runs_with_the_commands_below_it(tmp_path: Pa
     (tmp_path / "images").symlink_to(scene / "images")
     monkeypatch.chdir(tmp_path)
     commands = [line.split() for line in blocks("sh")[1].splitlines()]
-    assert [command[0] for command in commands] == ["maskflow-convert"] * 3
+    assert [command[:2] for command in commands] == [["maskflow-convert", c] for c in ("validate", "convert", "preview")]
     assert [main(command[1:]) for command in commands] == [0, 0, 0]
+    assert (tmp_path / "report.html").is_file()
+    assert (tmp_path / "preview/index.html").is_file()
     reading = blocks("python")[0].splitlines()
     assert reading[0] == "from maskflow_convert import build_dataset, dataset_from_config"
     names = {"build_dataset": build_dataset, "dataset_from_config": dataset_from_config}
