@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from maskflow_convert.sample import Image, Instance, Sample
     from maskflow_convert.shape import Bitmap, Box, Drawing, Polygons, Region, Rle, Union
     from maskflow_convert.signature import check_dataset
+    from maskflow_convert.validation import validate
 
 __version__ = "0.1.0"
 
@@ -38,6 +39,7 @@ _HOMES = {
     "maskflow_convert.sample": ("Image", "Instance", "Sample"),
     "maskflow_convert.shape": ("Bitmap", "Box", "Drawing", "Polygons", "Region", "Rle", "Union"),
     "maskflow_convert.signature": ("check_dataset",),
+    "maskflow_convert.validation": ("validate",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -74,6 +76,7 @@ __all__ = [
     "load_config",
     "read_labels",
     "rehearse",
+    "validate",
 ]
 
 

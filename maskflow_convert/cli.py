@@ -312,8 +312,9 @@ def _config_among(subjects: Sequence[Path]) -> Path | None:
         ConfigError: it names nothing, or a YAML file beside something else.
     """
     from maskflow_convert.errors import ConfigError
+    from maskflow_convert.validation import is_config
 
-    configs = [path for path in subjects if path.suffix in (".yaml", ".yml")]
+    configs = list(filter(is_config, subjects))
     if not subjects or (configs and len(subjects) > 1):
         raise ConfigError("name one YAML file, or an output directory, or .tfrecord files")
     return configs[0] if configs else None

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
+from os import PathLike
 from pathlib import Path
 
 from maskflow_convert.census import Census, WholeDataSet
@@ -20,8 +21,10 @@ from maskflow_convert.pipeline import OnProgress, new_report, run_over_shards
 from maskflow_convert.plan import Shard
 from maskflow_convert.policy import Policy
 from maskflow_convert.prepare import DataSet, make_adapters, prepare
+from maskflow_convert.records import PathOrName, Records
 from maskflow_convert.report import OnIssue, Report, Tally
 from maskflow_convert.sample import Image
+from maskflow_convert.verify import verify
 
 
 class Images(StrEnum):
@@ -39,6 +42,28 @@ class ShardFindings:
     tally: Tally
     issues: list[Issue]
     census: Census
+
+
+def validate(subject: Config | PathOrName | Sequence[PathOrName], *, on_progress: OnProgress | None = None) -> Report:
+    """Find all that is wrong with annotations or with written records.
+
+    Args:
+        subject: a configuration, the path of its YAML file, an output directory, or one or several TFRecord files.
+        on_progress: called now and then.
+
+    Raises:
+        ConfigError, PluginError, SourceError: see `maskflow_convert.errors`.
+    """
+    if isinstance(subject, Config):
+        return validate_annotations(subject, on_progress=on_progress)
+    if isinstance(subject, str | PathLike) and is_config(Path(subject)):
+        return validate_annotations(Path(subject), on_progress=on_progress)
+    return verify(Records.find(subject), on_progress=on_progress)
+
+
+def is_config(path: Path) -> bool:
+    """Whether a path is that of a YAML file."""
+    return path.suffix in (".yaml", ".yml")
 
 
 def validate_annotations(

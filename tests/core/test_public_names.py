@@ -44,6 +44,7 @@ NAMES = [
     "load_config",
     "read_labels",
     "rehearse",
+    "validate",
 ]
 
 HEAVY = ("tensorflow", "pycocotools", "numpy", "pydantic", "PIL", "ray", "rich", "ruamel")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from core.plugins.scripted import script
-from maskflow_convert import convert, load_config
+from maskflow_convert import convert, load_config, validate
 from maskflow_convert.catalogue import CATALOGUE
 from maskflow_convert.cli import main
 from maskflow_convert.validation import Images, prepare_validation, validate_annotations, validate_data_set
@@ -163,3 +163,11 @@ def test_memory_does_not_grow_with_the_issues(tmp_path):
     peak(10)  # what is kept from the first time on
     few, many = peak(200), peak(20_000)
     assert many < few + 200_000
+
+
+def test_from_python(config, tmp_path):
+    assert counts(validate(config)) == counts(validate(str(config))) == counts(validate(load_config(config))) == FOUND
+    convert(load_config(config, ["on_error=skip-object"]))
+    folder = tmp_path / "out"
+    assert counts(validate(folder)) == counts(validate(sorted(folder.glob("*.tfrecord")))) == {}
+    assert validate(folder).total.objects_found == 28
