@@ -10,8 +10,18 @@ import pytest
 from hypothesis import settings
 from numpy.typing import NDArray
 
+from shared_data import SHARED
+
 settings.register_profile("untimed", deadline=None)  # a slow machine is no fault of the code
 settings.load_profile("untimed")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without real data there is nothing to run of what is marked `real_data`; that is not skipped but left out."""
+    if not SHARED.is_dir():
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("real_data")])
+        items[:] = [item for item in items if not item.get_closest_marker("real_data")]
+
 
 SINGLE_NUMBERS = ("image/id", "image/width", "image/height", "image/channel", "image/n_objects")
 SINGLE_STRINGS = ("image/basename", "image/image_bytes")

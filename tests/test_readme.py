@@ -48,7 +48,8 @@ def test_the_yaml_for_ones_own_data_runs_with_the_commands_below_it(tmp_path: Pa
     (tmp_path / "images").symlink_to(scene / "images")
     monkeypatch.chdir(tmp_path)
     commands = [line.split() for line in blocks("sh")[1].splitlines()]
-    assert [command[:2] for command in commands] == [["maskflow-convert", c] for c in ("validate", "convert", "preview")]
+    named = ("validate", "convert", "preview")
+    assert [command[:2] for command in commands] == [["maskflow-convert", name] for name in named]
     assert [main(command[1:]) for command in commands] == [0, 0, 0]
     assert (tmp_path / "report.html").is_file()
     assert (tmp_path / "preview/index.html").is_file()
@@ -120,11 +121,10 @@ def test_the_commands_for_an_adapter_of_ones_own(tmp_path: Path, monkeypatch: py
     assert "./maskflow-my-format[test]" in installation
 
 
+@pytest.mark.real_data
 def test_real_label_images(tmp_path: Path):
     """Every instance of a 16-bit pair is where its value is."""
     pair = SHARED / "microscopy"
-    if not pair.is_dir():
-        pytest.skip("no real data beside the repository")
     reference = f"{PLUGIN}/maskflow_label_images.py:LabelImageAdapter"
     (tmp_path / "plates").mkdir()
     for name, file in (("a.tif", "img2d.tif"), ("a_cp_masks.tif", "mask2d.tif")):

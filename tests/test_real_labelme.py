@@ -27,7 +27,7 @@ from shared_data import SHARED
 EXAMPLES = SHARED / "labelme/examples"
 PORTRAITS = SHARED / "exif"
 
-pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason="LabelMe's examples are not beside the repository")
+pytestmark = pytest.mark.real_data
 
 IGNORED = "__ignore__"
 STROKES = {"line_width": 10, "point_radius": 5}
@@ -184,7 +184,6 @@ def test_an_embedded_image_is_read():
     np.testing.assert_array_equal(target["masks"].any(axis=0).T, numbers != 0)
 
 
-@pytest.mark.skipif(not PORTRAITS.is_dir(), reason="the portraits are not beside the repository")
 @pytest.mark.parametrize("tag", range(9))
 def test_points_are_those_of_the_picture_as_it_is_shown(tmp_path, tag):
     """Also where the size cannot tell, with orientations 2, 3 and 4."""

@@ -63,7 +63,7 @@ SEMANTIC = [
 ]
 """Class masks without instance masks or XML."""
 
-pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data are not there")
+pytestmark = pytest.mark.real_data
 
 
 def root_of(data_set: DataSet) -> str:

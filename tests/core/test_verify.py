@@ -126,7 +126,7 @@ REAL = {
 }
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data are not there")
+@pytest.mark.real_data
 @both_layouts
 @pytest.mark.parametrize("source", REAL.values(), ids=REAL)
 def test_real_data_are_clean(source: str, layout: Layout, tmp_path: Path) -> None:
@@ -447,7 +447,7 @@ def test_few_bits_a_sample_are_8_to_whoever_decodes(folder: Path) -> None:
 EDGE = SHARED / "edge"
 
 
-@pytest.mark.skipif(not EDGE.is_dir(), reason="the shared data are not there")
+@pytest.mark.real_data
 def test_strange_pngs_are_judged_as_tensorflow_judges_them(tmp_path: Path) -> None:
     """Interlaced, of 1 to 16 bits, truncated, damaged: whatever is there."""
     readable = 0
