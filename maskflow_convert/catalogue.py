@@ -73,7 +73,7 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
             "category-id-duplicate", _E,
             "Two categories have the same id and different names.",
             "category 3 is `car`, and further down `truck`",
-            "Give each category an id of its own: the objects of the second get the name of the first.",
+            "Give each category an id of its own: what the objects of this one are, nobody knows.",
         ),
         Rule(
             "annotation-id-duplicate", _W,
@@ -107,7 +107,7 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
         ),
         Rule(
             "category-unknown", _E,
-            "An annotation has a category id that is not listed.",
+            "An annotation has a category id that is not listed, or is that of two categories.",
             "`category_id` is 4, and the categories are 1, 2 and 3",
             "Add the category, or correct the annotation.",
         ),

@@ -13,8 +13,8 @@ from ruamel.yaml import YAML
 
 from maskflow_convert import registry
 from maskflow_convert.census import CODES, WholeDataSet
-from maskflow_convert.config import Config, OnError, load_config
-from maskflow_convert.errors import ConfigError, MaskflowError
+from maskflow_convert.config import Answer, Config, OnError, load_config
+from maskflow_convert.errors import ConfigError, IssueError, MaskflowError
 from maskflow_convert.executors import Tick, run_serially, worker_count
 from maskflow_convert.manifest import Manifest, NamedClass, NumberedImage, ShardFile, SplitCounts
 from maskflow_convert.output import Existing, IssueList, clear, replace_text
@@ -49,6 +49,7 @@ def convert(
     if folder is None:
         raise ConfigError("there is no output directory: set `output.directory`, or give --output")
     data_set = prepare(config)
+    _refuse(data_set)
     clear(folder, existing)
     work = partial(convert_shard, config, data_set.classes, folder)
     report = new_report(data_set)
@@ -78,6 +79,7 @@ def rehearse(config: Config | Path | str, *, on_progress: OnProgress | None = No
     """
     config = config if isinstance(config, Config) else load_config(config)
     data_set = prepare(config)
+    _refuse(data_set)
     report = new_report(data_set)
     whole = _errors_of_the_whole(config)
     for result in run_over_shards(partial(rehearse_shard, config, data_set.classes), data_set, on_progress):
@@ -111,6 +113,20 @@ def run_over_shards(
     return run_in_processes(
         work, data_set.shards, progress, workers=workers, prepare=partial(registry.load_all, adapters)
     )
+
+
+def _refuse(data_set: DataSet) -> None:
+    """Stop at what is wrong with a source if the configuration makes it an error and it costs nothing.
+
+    There is nothing to skip then, whatever `on_error` says.
+
+    Raises:
+        IssueError: there is such an issue.
+    """
+    errors = {code for code, answer in data_set.config.issues.items() if answer is Answer.ERROR}
+    for issue in data_set.issues() if errors else ():
+        if issue.code in errors and issue.loss is None:
+            raise IssueError(issue)
 
 
 def _errors_of_the_whole(config: Config) -> WholeDataSet:

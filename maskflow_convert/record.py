@@ -95,13 +95,7 @@ def encode(
     Raises:
         DataError: `record-too-large`, before anything large is built.
     """
-    estimate = estimate_size(len(image.png), masks)
-    if estimate > MAX_BYTES:
-        raise DataError(
-            "record-too-large",
-            f"{basename} would make a record of about {estimate / 2**30:.1f} GiB "
-            f"({len(masks)} objects of {sum(mask.area for mask in masks):,} pixels)",
-        )
+    check_size(basename, len(image.png), masks)
     if layout is Layout.ROWS_FIRST:
         width, height = image.height, image.width
         masks = [mask.transposed() for mask in masks]
@@ -119,6 +113,21 @@ def encode(
         _int_feature("image/class_ids", b"".join(map(varint, class_ids))),
     )
     return b"".join(_message(1, *chain.from_iterable(features)))
+
+
+def check_size(basename: str, png_bytes: int, masks: Sequence[Runs]) -> None:
+    """Refuse an image whose record protobuf could not hold.
+
+    Raises:
+        DataError: `record-too-large`.
+    """
+    estimate = estimate_size(png_bytes, masks)
+    if estimate > MAX_BYTES:
+        raise DataError(
+            "record-too-large",
+            f"{basename} would make a record of about {estimate / 2**30:.1f} GiB "
+            f"({len(masks)} objects of {sum(mask.area for mask in masks):,} pixels)",
+        )
 
 
 def estimate_size(png_bytes: int, masks: Sequence[Runs]) -> int:

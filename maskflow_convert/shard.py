@@ -6,24 +6,25 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from hashlib import blake2b
 from pathlib import Path
 
 from pydantic import JsonValue
 
+from maskflow_convert.catalogue import Severity
 from maskflow_convert.census import Census
 from maskflow_convert.classes import ClassMap
 from maskflow_convert.config import Config
 from maskflow_convert.errors import DataError
-from maskflow_convert.examine import Examined, Examiner, Size
+from maskflow_convert.examine import Examined, Examiner, OpenImage, PictureT, Size
 from maskflow_convert.executors import Tick
-from maskflow_convert.image import ImageSettings, StoredImage, load_png
+from maskflow_convert.image import ImageSettings, StoredImage, load_png, survey
 from maskflow_convert.issues import Issue
 from maskflow_convert.manifest import ShardFile
 from maskflow_convert.output import replace_text
 from maskflow_convert.plan import Shard, estimated_png_bytes
+from maskflow_convert.policy import Policy
 from maskflow_convert.prepare import make_adapters
-from maskflow_convert.record import encode, estimate_size
+from maskflow_convert.record import check_size, encode, estimate_size
 from maskflow_convert.report import Tally
 from maskflow_convert.sample import Image
 from maskflow_convert.tfrecord import ShardWriter
@@ -43,10 +44,11 @@ class ShardResult:
 def convert_shard(config: Config, classes: ClassMap, folder: Path, shard: Shard, tick: Tick) -> ShardResult:
     """Write one shard and, last, the report that marks it as done."""
     examiner = Examiner(config, classes, make_adapters(config))
+    open_image = _opener(examiner)
     listed: list[dict[str, JsonValue]] = []
     with ShardWriter(folder / f"{shard.name}.tfrecord", config.output.compression) as writer:
         for item in shard.items:
-            examined = examiner.examine(item, partial(_open, config.image))
+            examined = examiner.examine(item, open_image)
             if examined is not None and _write(examiner, examined, writer):
                 listed.append({"id": item.image_id, "key": item.entry.key, "objects": len(examined.masks)})
             tick()
@@ -69,11 +71,11 @@ def convert_shard(config: Config, classes: ClassMap, folder: Path, shard: Shard,
     return ShardResult(shard.split, tally, examiner.issues, examiner.census, file)
 
 
-def _write(examiner: Examiner, examined: Examined[StoredImage], writer: ShardWriter) -> bool:
+def _write(examiner: Examiner, examined: Examined[_Opened], writer: ShardWriter) -> bool:
     """Whether the record of an image could be made, and so was written."""
     try:
         record = encode(
-            image=examined.picture,
+            image=examined.picture.image,
             image_id=examined.item.image_id,
             basename=examined.basename,
             masks=examined.masks,
@@ -84,8 +86,7 @@ def _write(examiner: Examiner, examined: Examined[StoredImage], writer: ShardWri
         examiner.lost(examined, Issue(error.code, error.message))
         return False
     writer.write(record)
-    digest = blake2b(examined.picture.png, digest_size=16).digest() if examiner.counts_contents else None
-    examiner.written(examined, len(record), digest)
+    examiner.written(examined, len(record), examined.picture.digest)
     return True
 
 
@@ -94,15 +95,46 @@ def rehearse_shard(config: Config, classes: ClassMap, shard: Shard, tick: Tick) 
     examiner = Examiner(config, classes, make_adapters(config))
     for item in shard.items:
         examined = examiner.examine(item, _measure)
-        if examined is not None:
+        if examined is not None and has_room(examiner, examined):
             examiner.written(examined, estimate_size(examined.picture, examined.masks))
         tick()
     return ShardResult(shard.split, examiner.tally, examiner.issues, examiner.census, None)
 
 
-def _open(settings: ImageSettings, image: Image) -> tuple[StoredImage, Size, Sequence[Issue]]:
+def has_room(examiner: Examiner, examined: Examined[PictureT]) -> bool:
+    """Whether a record has room for the masks of an image, whatever its PNG takes; if not, the image is lost."""
+    try:
+        check_size(examined.basename, 0, examined.masks)
+    except DataError as error:
+        examiner.lost(examined, Issue(error.code, error.message))
+        return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """An image as it is stored, and the digest of its file if that is asked for."""
+
+    image: StoredImage
+    digest: bytes | None = None
+
+
+def _opener(examiner: Examiner) -> OpenImage[_Opened]:
+    """What opens images; more closely, if an error hangs on what else a validation finds of them."""
+    closely = Policy.of(examiner.config).severity_of("image-uniform") is Severity.ERROR or examiner.counts_contents
+    return partial(_open_closely if closely else _open, examiner.config.image)
+
+
+def _open(settings: ImageSettings, image: Image) -> tuple[_Opened, Size, Sequence[Issue]]:
     stored, issues = load_png(image.origin(), settings, image.size, image.frame)
-    return stored, (stored.width, stored.height), issues
+    return _Opened(stored), (stored.width, stored.height), issues
+
+
+def _open_closely(settings: ImageSettings, image: Image) -> tuple[_Opened, Size, Sequence[Issue]]:
+    """As `_open`, and as a validation opens images: they are decoded twice."""
+    opened, size, _ = _open(settings, image)
+    seen, issues = survey(image.origin(), settings, image.size, image.frame)
+    return _Opened(opened.image, seen.digest), size, issues
 
 
 def _measure(image: Image) -> tuple[int, Size, Sequence[Issue]]:

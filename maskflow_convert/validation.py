@@ -24,6 +24,7 @@ from maskflow_convert.prepare import DataSet, make_adapters, prepare
 from maskflow_convert.records import PathOrName, Records
 from maskflow_convert.report import OnIssue, Report, Tally
 from maskflow_convert.sample import Image
+from maskflow_convert.shard import has_room
 from maskflow_convert.verify import verify
 
 
@@ -135,7 +136,7 @@ def _validate_shard(config: Config, classes: ClassMap, images: Images, shard: Sh
     look = partial(_decode, config.image) if images is Images.DECODE else _measure
     for item in shard.items:
         examined = examiner.examine(item, look)
-        if examined is not None:
+        if examined is not None and has_room(examiner, examined):
             examiner.written(examined, 0, digest=examined.picture)
         tick()
     return ShardFindings(shard.split, examiner.tally, examiner.issues, examiner.census)

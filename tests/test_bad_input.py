@@ -63,8 +63,8 @@ ISSUES = {
         ["object-box-only", "other.png", "3", 9],
     ],
     "categories.json": [
-        ["category-id-duplicate", None, None, 13],
-        ["category-broken", None, None, 14],
+        ["category-id-duplicate", None, None, 14],
+        ["category-broken", None, None, 15],
         ["category-unknown", "other.png", "2", 8],
         ["category-unknown", "other.png", "3", 9],
     ],

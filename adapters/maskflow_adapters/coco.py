@@ -101,7 +101,7 @@ def _instance(text: bytes, categories: Mapping[Id, str], offset: int) -> Instanc
     except json_text.UNPARSABLE as error:
         raise ShapeError("annotation-broken", str(error)) from error
     if annotation.category_id not in categories:
-        raise ShapeError("category-unknown", f"category {annotation.category_id} is not listed")
+        raise ShapeError("category-unknown", f"category {annotation.category_id} is not listed with one name")
     return Instance(
         label=categories[annotation.category_id],
         shape=_shape(annotation),

@@ -42,10 +42,9 @@ def index_file(path: Path) -> Index[CocoRecord]:
     """
     file = read_file(path)
     indexing = _Indexing(path, file)
-    categories = indexing.categories()
+    categories, labels = indexing.categories()
     images, numbers = indexing.images()
     annotations = indexing.annotations(numbers, len(images))
-    labels = tuple(dict.fromkeys(categories.values()))
     return Index(_Entries(images, annotations, categories), labels, indexing.issues())
 
 
@@ -106,9 +105,10 @@ class _Indexing:
             broken={int(spans.offsets[position]): told for position, told in broken.items()},
         )
 
-    def categories(self) -> dict[Id, str]:
-        """Names by id; of two with one id, the first."""
+    def categories(self) -> tuple[dict[Id, str], Sequence[str]]:
+        """The names of the ids that have a single one, and the first names of all."""
         names: dict[Id, str] = {}
+        ambiguous: set[Id] = set()
         categories = self._file.categories
         for position, category in enumerate(categories.values):
             if position in categories.broken:
@@ -116,7 +116,8 @@ class _Indexing:
             elif names.setdefault(category.id, category.name) != category.name:
                 told = f"category {category.id} is {names[category.id]!r} and {category.name!r}"
                 self._list("category-id-duplicate", categories.spans.offsets[position], told)
-        return names
+                ambiguous.add(category.id)
+        return {name: names[name] for name in names if name not in ambiguous}, tuple(dict.fromkeys(names.values()))
 
     def images(self) -> tuple[Sequence[ImageEntry], dict[Id, int]]:
         """The images that can be used, and the number of each by its id."""

@@ -22,9 +22,9 @@ Numbers = NDArray[np.integer[Any]]
 BORDER = 5
 """Width in pixels of the void that Pascal VOC has along the edges of objects.
 
-Two borders fill a narrow gap, as that between an arm and a body. So void is taken for a hole by mistake only if it holds
-a square that is wider. Of VOC2012's own masks at hand (two class masks), the borders are 4 to 5 pixels wide, and void
-that one object encloses has 1 to 3 pixels; no instance mask of the 27 at hand encloses any.
+Two borders fill a narrow gap, as that between an arm and a body. So void is taken for a hole by mistake only where it
+holds a square that is wider. Of VOC2012's own masks at hand (two class masks), the borders are 4 to 5 pixels wide, and
+void that one object encloses has 1 to 3 pixels; no instance mask of the 27 at hand encloses any.
 """
 
 

@@ -242,15 +242,17 @@ def test_one_category_twice_is_one(tmp_path):
     assert (list(index.labels), list(index.issues)) == (["cell"], [])
 
 
-def test_one_category_id_for_two_names_means_the_first(tmp_path):
-    categories = [{"id": 1, "name": "cell"}, {"id": 1, "name": "debris"}]
-    adapter = adapter_of(tmp_path, a_file([an_annotation()], categories=categories))
+def test_one_category_id_for_two_names_means_neither(tmp_path):
+    categories = [{"id": 1, "name": "cell"}, {"id": 1, "name": "debris"}, {"id": 2, "name": "nucleus"}]
+    adapter = adapter_of(tmp_path, a_file([an_annotation(), an_annotation(2, category_id=2)], categories=categories))
     index = adapter.index()
-    assert list(index.labels) == ["cell"]
+    assert list(index.labels) == ["cell", "nucleus"]
     assert rows(index.issues) == [["category-id-duplicate", None, 1]]
     assert "cell" in next(iter(index.issues)).message
     assert "debris" in next(iter(index.issues)).message
-    assert read_all(adapter)[0].instances[0].label == "cell"
+    [sample] = read_all(adapter)
+    assert [instance.label for instance in sample.instances] == ["nucleus"]
+    assert [issue.code for issue in sample.issues] == ["category-unknown"]
 
 
 def test_one_name_for_two_category_ids_is_one_class(tmp_path):
@@ -830,8 +832,8 @@ LINES = """\
     {"id": 11, "image_id": 1, "category_id": 1, "segmentation": [[1, 1, 7, 1, 7, 5]]},
     {"image_id": 1, "category_id": 1, "segmentation": [[1, 1, 7, 1, 7, 5]]}
   ],
-  "categories": [{"id": 1, "name": "cell"},
-    {"id": 1, "name": "debris"}]
+  "categories": [{"id": 1, "name": "cell"}, {"id": 2, "name": "nucleus"},
+    {"id": 2, "name": "debris"}]
 }
 """
 
