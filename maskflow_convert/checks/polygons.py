@@ -59,7 +59,7 @@ def repeated_points(objects: Objects) -> Iterator[Finding]:
     for outline, first, number in zip(found.tolist(), firsts.tolist(), numbers.tolist(), strict=True):
         place = objects.places[outline]
         point = int(outlines.repeats[first] - outlines.firsts[outline])
-        message = f"{place} says {number} of its points twice, point {point} first"
+        message = f"{place} repeats {number} of its points, point {point} first"
         yield place.number, Issue("polygon-points-repeated", message)
 
 

@@ -124,7 +124,7 @@ FOUND = {
     ),
     "repeated points": (
         polygon((5, 5, 15, 5, 15, 5, 15, 15, 5, 15, 5, 15, 5, 15), BLOCK),
-        [("polygon-points-repeated", "part 0 of 2 says 3 of its points twice, point 2 first")],
+        [("polygon-points-repeated", "part 0 of 2 repeats 3 of its points, point 2 first")],
     ),
     "self-intersection": (
         polygon(ASIDE, TIE),
