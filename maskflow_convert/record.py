@@ -22,7 +22,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
 from itertools import chain
 
 import numpy as np
@@ -30,6 +29,7 @@ from numpy.typing import NDArray
 
 from maskflow_convert.errors import DataError
 from maskflow_convert.image import StoredImage
+from maskflow_convert.indices import encode_indices, varint
 from maskflow_convert.issues import Issue
 from maskflow_convert.runs import Runs
 
@@ -89,13 +89,16 @@ def encode(
     masks: Sequence[Runs],
     class_ids: Sequence[int],
     layout: Layout,
-) -> bytes:
+) -> list[bytes]:
     """Serialise one image and its objects; `masks` and `class_ids` are of the same order and length N.
+
+    Returns:
+        The bytes of the record, in pieces to be written one behind the other: an image may be large.
 
     Raises:
         DataError: `record-too-large`, before anything large is built.
     """
-    check_size(basename, len(image.png), masks)
+    check_size(basename, sum(map(len, image.pieces)), masks)
     if layout is Layout.ROWS_FIRST:
         width, height = image.height, image.width
         masks = [mask.transposed() for mask in masks]
@@ -103,16 +106,16 @@ def encode(
         width, height = image.width, image.height
     features = (
         _int_feature("image/id", varint(image_id)),
-        _bytes_feature("image/basename", basename.encode("utf-8", "backslashreplace")),
+        _bytes_feature("image/basename", [basename.encode("utf-8", "backslashreplace")]),
         _int_feature("image/width", varint(width)),
         _int_feature("image/height", varint(height)),
         _int_feature("image/channel", varint(image.channels)),
         _int_feature("image/n_objects", varint(len(masks))),
-        _bytes_feature("image/image_bytes", image.png),
+        _bytes_feature("image/image_bytes", image.pieces),
         _int_feature("image/masks_indices", encode_indices(masks)),
         _int_feature("image/class_ids", b"".join(map(varint, class_ids))),
     )
-    return b"".join(_message(1, *chain.from_iterable(features)))
+    return _message(1, *chain.from_iterable(features))
 
 
 def check_size(basename: str, png_bytes: int, masks: Sequence[Runs]) -> None:
@@ -139,49 +142,12 @@ def _index_bytes(n: int, mask: Runs) -> int:
     return len(varint(n)) + len(varint(mask.width - 1)) + len(varint(mask.height - 1))
 
 
-def encode_indices(masks: Sequence[Runs]) -> bytes:
-    """Varints of all triples `(n, p div height, p mod height)`, in order."""
-    return b"".join(chain.from_iterable(_triples(n, mask) for n, mask in enumerate(masks)))
-
-
-def _triples(n: int, mask: Runs) -> list[bytes]:
-    """The varints of one mask, in pieces.
-
-    All triples of one column begin with the same two numbers, so the bytes of a column are that prefix and the varints
-    of consecutive rows in turn.
-    """
-    first, columns, rows = varint(n), varints(mask.width), varints(mask.height)
-    pieces = []
-    for x, y, length in zip(*(numbers.tolist() for numbers in mask.columns()), strict=True):
-        prefix = first + columns[x]
-        pieces.append(prefix)
-        pieces.append(prefix.join(rows[y : y + length]))
-    return pieces
-
-
-@lru_cache(maxsize=16)
-def varints(count: int) -> list[bytes]:
-    """The varints of 0 to count - 1."""
-    return [varint(value) for value in range(count)]
-
-
-def varint(value: int) -> bytes:
-    """Protobuf's variable-length form of an int64: seven bits a byte, lowest first; a negative one takes ten bytes."""
-    value &= 2**64 - 1
-    out = bytearray()
-    while value > 127:
-        out.append(value & 127 | 128)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
 def _int_feature(key: str, packed: bytes) -> list[bytes]:
     return _feature(key, _message(_INT, *_message(1, packed)))
 
 
-def _bytes_feature(key: str, value: bytes) -> list[bytes]:
-    return _feature(key, _message(_BYTES, *_message(1, value)))
+def _bytes_feature(key: str, pieces: Sequence[bytes]) -> list[bytes]:
+    return _feature(key, _message(_BYTES, *_message(1, *pieces)))
 
 
 def _feature(key: str, feature: list[bytes]) -> list[bytes]:
@@ -190,7 +156,7 @@ def _feature(key: str, feature: list[bytes]) -> list[bytes]:
 
 
 def _message(field: int, *parts: bytes) -> list[bytes]:
-    """`parts` as the length-delimited field of that number, not yet joined: an image is copied once, at the end."""
+    """`parts` as the length-delimited field of that number, not joined."""
     return [varint(field << 3 | _LENGTH_DELIMITED), varint(sum(map(len, parts))), *parts]
 
 

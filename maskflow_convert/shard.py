@@ -85,8 +85,8 @@ def _write(examiner: Examiner, examined: Examined[_Opened], writer: ShardWriter)
     except DataError as error:
         examiner.lost(examined, Issue(error.code, error.message))
         return False
-    writer.write(record)
-    examiner.written(examined, len(record), examined.picture.digest)
+    writer.write(*record)
+    examiner.written(examined, sum(map(len, record)), examined.picture.digest)
     return True
 
 

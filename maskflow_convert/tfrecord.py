@@ -25,7 +25,8 @@ from maskflow_convert.issues import Issue
 
 _HEADER = struct.Struct("<QI")
 _FOOTER = struct.Struct("<I")
-_BUFFER = 1 << 20
+_BUFFER = 1 << 16
+_LARGE = 1 << 24  # bytes of a record that is not joined before it is written
 _LONGEST = 2**31 - 1  # bytes of a message that protobuf parses
 _GZIP_CONTAINER = 16 + zlib.MAX_WBITS
 _ISAL_ERROR = cast(type[Exception], isal_zlib.error)  # no subclass of zlib.error; the stubs call it an instance
@@ -39,9 +40,11 @@ class Compression(StrEnum):
     GZIP = "gzip"
 
 
-def masked_crc(data: bytes) -> int:
-    """CRC-32C of `data`, rotated and offset so that a checksum stored beside its data does not look like data."""
-    crc: int = google_crc32c.value(data)
+def masked_crc(*pieces: bytes) -> int:
+    """CRC-32C of bytes, rotated and offset so that a checksum stored beside its data does not look like data."""
+    crc = 0
+    for piece in pieces:
+        crc = google_crc32c.extend(crc, piece)
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
@@ -75,12 +78,14 @@ class ShardWriter:
             raise self._failed(error) from error
         return self
 
-    def write(self, record: bytes) -> None:
-        """Append one record."""
-        length = struct.pack("<Q", len(record))
-        self._put(_HEADER.pack(len(record), masked_crc(length)))
-        self._put(record)
-        self._put(_FOOTER.pack(masked_crc(record)))
+    def write(self, *record: bytes) -> None:
+        """Append one record, which may come in pieces."""
+        size = sum(map(len, record))
+        pieces = record if size > _LARGE else (b"".join(record),)
+        self._put(_HEADER.pack(size, masked_crc(struct.pack("<Q", size))))
+        for piece in pieces:
+            self._put(piece)
+        self._put(_FOOTER.pack(masked_crc(*pieces)))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -1,4 +1,4 @@
-"""File to pixels to PNG; EXIF, modes, depth, bombs. The one user of Pillow and isal.
+"""File to pixels to PNG; EXIF, modes, depth, bombs. The one user of Pillow, simplejpeg and libdeflate.
 
 `read` decodes what others wrote, `png` encodes what a record holds.
 """

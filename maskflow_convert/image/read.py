@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeVar
 
 import numpy as np
+import simplejpeg
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
@@ -34,7 +35,7 @@ from maskflow_convert.image.png import (
     Header,
     check_length,
     check_png,
-    encode_png,
+    png_pieces,
     read_chunks,
     read_header,
 )
@@ -106,13 +107,18 @@ class ImageSettings(Model):
 
 @dataclass(frozen=True, slots=True)
 class StoredImage:
-    """An image as a record holds it: a PNG, its size in pixels, its channels (1 or 3), bits a sample."""
+    """An image as a record holds it: a PNG in pieces, its size in pixels, its channels (1 or 3), bits a sample."""
 
-    png: bytes
+    pieces: tuple[bytes, ...]
     width: int
     height: int
     channels: int
     depth: int
+
+    @property
+    def png(self) -> bytes:
+        """The PNG in one piece."""
+        return b"".join(self.pieces)
 
 
 def load_png(
@@ -137,10 +143,11 @@ def load_png(
     if source.header and _is_wanted_png(source, settings):
         _hold_against(expected, source.size)
         channels = 1 if source.header.colour == GREY else 3
-        return StoredImage(source.data, *source.size, channels, settings.depth), []
+        return StoredImage((source.data,), *source.size, channels, settings.depth), []
     pixels, issues = _load(source, settings, expected, annotated)
     height, width, channels = pixels.shape
-    return StoredImage(encode_png(pixels), width, height, channels, settings.depth), issues
+    del source  # its decoded image is as large again
+    return StoredImage(tuple(png_pieces(pixels)), width, height, channels, settings.depth), issues
 
 
 def load_pixels(
@@ -259,7 +266,7 @@ class _Source:
 
     Attributes:
         data: the file's content.
-        image: the decoded image, or the first of its frames.
+        image: the decoded image, or the first of its frames; what a JPEG's pixels are decoded from if they are not.
         header: IHDR, of a PNG.
         chunks: of a PNG.
         bits: bits of a sample in the file.
@@ -268,6 +275,7 @@ class _Source:
         upright: whether Pillow has applied the orientation already, as it does for TIFF.
         frames: whether there are more frames than the first.
         transparent: whether a pixel is not opaque.
+        pixels: of a JPEG, `[H, W, C]` as the image would be decoded; the image is not, then.
     """
 
     data: bytes
@@ -280,6 +288,7 @@ class _Source:
     upright: bool
     frames: bool
     transparent: bool
+    pixels: NDArray[np.uint8] | None
 
 
 def _decode(origin: Path | bytes) -> _Source:
@@ -291,7 +300,9 @@ def _decode(origin: Path | bytes) -> _Source:
         chunks = read_chunks(data) if header else ()
         frames = bool(getattr(image, "is_animated", False))
         before = _orientation(image) if image.format == "TIFF" else 1
-        image.load()
+        pixels = _jpeg_pixels(image, data)
+        if pixels is None:
+            image.load()
         if header:
             check_length(data, header, chunks)
         after = _orientation(image)
@@ -307,7 +318,23 @@ def _decode(origin: Path | bytes) -> _Source:
             upright=before > after,
             frames=frames,
             transparent=_is_transparent(image, bits, data),
+            pixels=pixels,
         )
+
+
+def _jpeg_pixels(image: Image.Image, data: bytes) -> NDArray[np.uint8] | None:
+    """The pixels of a JPEG `[H, W, C]`, by the library that Pillow has and without its detour over four bytes a pixel.
+
+    None for other formats, and where anything is odd: Pillow decides about that.
+    """
+    colours = {"RGB": "RGB", "L": "GRAY"}
+    if image.format != "JPEG" or image.mode not in colours:
+        return None
+    try:
+        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(data, colours[image.mode])
+    except ValueError:
+        return None
+    return pixels if pixels.shape[1::-1] == image.size else None
 
 
 def _read(origin: Path | bytes) -> bytes:
@@ -595,8 +622,18 @@ def _from_bytes(source: _Source, settings: ImageSettings) -> Pixels:
     image = source.image
     grey = image.mode in ("1", "L", "LA") or (source.header is not None and source.header.colour in (0, 4))
     mode = "L" if settings.channels == 1 or (settings.channels == "source" and grey) else "RGB"
-    values = np.atleast_3d(np.asarray(image if image.mode == mode else _converted(image, mode)))
+    values = np.atleast_3d(_decoded(source, mode))
     return values if settings.depth == 8 else values * np.uint16(257)
+
+
+def _decoded(source: _Source, mode: str) -> NDArray[np.uint8]:
+    """Pixels of Pillow's mode L or RGB."""
+    image = source.image
+    if source.pixels is not None and mode == image.mode:
+        return source.pixels
+    if source.pixels is not None and mode == "RGB":
+        return _repeated(source.pixels[..., 0], 3)
+    return np.asarray(image if image.mode == mode else _converted(image, mode))
 
 
 def _converted(image: Image.Image, mode: str) -> Image.Image:

@@ -486,6 +486,50 @@ def test_random_damage_ends_in_an_image_or_an_image_error(kind: str) -> None:
                 use(bytes(damaged))
 
 
+def jpegs() -> Iterator[bytes]:
+    """Every subsampling, baseline and progressive, coarse and fine, with restart markers, in colour and grey."""
+    photograph = Image.fromarray(RANDOM.integers(0, 256, (37, 53, 3), dtype=np.uint8)).resize((530, 370))
+    for subsampling in (0, 1, 2):
+        for progressive in (False, True):
+            for quality in (20, 95):
+                yield encoded(photograph, "JPEG", quality=quality, subsampling=subsampling, progressive=progressive)
+    yield encoded(photograph, "JPEG", restart_marker_rows=1)
+    yield encoded(photograph, "JPEG", keep_rgb=True)
+    yield encoded(photograph.convert("L"), "JPEG")
+    yield encoded(photograph.convert("CMYK"), "JPEG")
+
+
+def as_pillow_decodes(data: bytes) -> NDArray[np.uint8] | None:
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return np.asarray(image.convert("RGB"))
+    except (OSError, SyntaxError, ValueError):
+        return None
+
+
+def test_jpegs_are_what_pillow_decodes() -> None:
+    for data in jpegs():
+        expected = as_pillow_decodes(data)
+        assert expected is not None
+        np.testing.assert_array_equal(pixels_of(data), expected)
+
+
+def test_damaged_jpegs_are_what_pillow_decodes_or_refused_with_it() -> None:
+    random = np.random.default_rng(5)
+    for whole in jpegs():
+        for _ in range(40):
+            damaged = bytearray(whole)
+            for at in random.integers(len(whole) // 8, len(whole), 3):
+                damaged[at] = random.integers(0, 256)
+            if random.random() < 0.3:
+                del damaged[int(random.integers(len(whole) // 2, len(whole))) :]
+            expected = as_pillow_decodes(bytes(damaged))
+            if expected is None:
+                assert error_code(bytes(damaged)) == "image-unreadable"
+            else:
+                np.testing.assert_array_equal(pixels_of(bytes(damaged)), expected)
+
+
 def test_bombs_are_refused_by_their_header() -> None:
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0))
     bomb = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")

@@ -110,13 +110,25 @@ def test_what_was_in_memory_before_decides_nothing(dtype: type, monkeypatch: pyt
 def test_a_huge_image_is_sampled_sparsely_and_written_in_pieces(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name, value in (("_SAMPLED_BYTES", 2000), ("_BLOCK_BYTES", 1000), ("_IDAT_BYTES", 5000)):
+    for name, value in (("_SAMPLED_BYTES", 2000), ("_BLOCK_BYTES", 1000), ("_IDAT_BYTES", 5000), ("_SMALL_BYTES", 0)):
         monkeypatch.setattr(png, name, value)
     for dtype in (np.uint8, np.uint16):
-        pixels = RANDOM.integers(0, 200, (401, 131, 3)).astype(dtype)
+        pixels = RANDOM.integers(0, np.iinfo(dtype).max, (401, 131, 3)).astype(dtype)
         data = encode_png(pixels)
         np.testing.assert_array_equal(decode_with_tensorflow(data, pixels.dtype), pixels)
         assert [kind for kind, _ in chunks_of(data)].count(b"IDAT") > 1
+
+
+@pytest.mark.parametrize("content", ["flat", "grey", "photograph"])
+@pytest.mark.parametrize("limits", [(0, 0), (0, 1 << 26), (1 << 26, 1 << 26)], ids=["large", "medium", "small"])
+def test_pixels_survive_every_compressor(
+    content: str, limits: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(png, "_SMALL_BYTES", limits[0])
+    monkeypatch.setattr(png, "_LARGE_BYTES", limits[1])
+    noise = RANDOM.integers(0, 40, (90, 70, 3), dtype=np.uint8)
+    pixels = {"flat": noise // 39, "grey": noise[..., :1].repeat(3, axis=2), "photograph": noise}[content]
+    np.testing.assert_array_equal(decode_with_tensorflow(encode_png(pixels), pixels.dtype), pixels)
 
 
 def test_there_is_nothing_in_it_but_the_pixels() -> None:

@@ -17,7 +17,8 @@ from PIL import Image
 
 from maskflow_convert.errors import DataError
 from maskflow_convert.image import StoredImage
-from maskflow_convert.record import MAX_BYTES, Layout, decode, encode, estimate_size, varint
+from maskflow_convert.indices import varint
+from maskflow_convert.record import MAX_BYTES, Layout, decode, encode, estimate_size
 from maskflow_convert.runs import Runs, from_dense, from_positions, nothing
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def png(pixels: NDArray[np.generic]) -> bytes:
     return file.getvalue()
 
 
-IMAGE = StoredImage(png(PICTURE), width=5, height=3, channels=3, depth=8)
+IMAGE = StoredImage((png(PICTURE),), width=5, height=3, channels=3, depth=8)
 
 
 def serialize(
@@ -53,7 +54,8 @@ def serialize(
     basename: str = "a.png",
 ) -> bytes:
     class_ids = range(1, len(masks) + 1) if class_ids is None else class_ids
-    return encode(image=image, image_id=image_id, basename=basename, masks=masks, class_ids=class_ids, layout=layout)
+    pieces = encode(image=image, image_id=image_id, basename=basename, masks=masks, class_ids=class_ids, layout=layout)
+    return b"".join(pieces)
 
 
 def example(features: Features) -> tf.train.Example:
@@ -170,7 +172,7 @@ def test_rows_first_axes_land_pixel_for_pixel(judge: Callable[..., Any]) -> None
 @settings(deadline=None)
 def test_indices_are_those_of_the_dense_array_in_lexicographic_order(masks: list[Mask], layout: Layout) -> None:
     height, width = masks[0].shape if masks else (3, 5)
-    image = StoredImage(b"", width, height, 3, 8)
+    image = StoredImage((), width, height, 3, 8)
     found = triples(serialize([from_dense(mask) for mask in masks], image=image, layout=layout))
     dense = np.array(masks, dtype=bool).reshape(-1, height, width)
     in_order = dense.transpose(0, 2, 1) if layout is Layout.DOCUMENTED else dense
@@ -183,7 +185,7 @@ def test_tensorflow_accepts_random_masks_and_gives_them_back(layout: Layout, jud
     rng = np.random.default_rng(3)
     pixels = rng.integers(0, 256, (17, 31, 3), dtype=np.uint8)
     masks = rng.random((6, 17, 31)) < 0.4
-    image = StoredImage(png(pixels), 31, 17, 3, 8)
+    image = StoredImage((png(pixels),), 31, 17, 3, 8)
     found = judge(serialize([from_dense(mask) for mask in masks], image=image, layout=layout), layout)
     if layout is Layout.DOCUMENTED:
         pixels, masks = pixels.transpose(1, 0, 2), masks.transpose(0, 2, 1)
@@ -215,7 +217,7 @@ EDGES = [0, 1, 127, 128, 129, 16_383, 16_384, 16_385, 19_999]
 def test_coordinates_beyond_one_and_two_bytes(layout: Layout) -> None:
     positions = np.array([x * 20_000 + y for x in EDGES for y in EDGES])
     mask = from_positions(positions, width=20_000, height=20_000)
-    serialized = serialize([mask], image=StoredImage(b"", 20_000, 20_000, 3, 8), layout=layout)
+    serialized = serialize([mask], image=StoredImage((), 20_000, 20_000, 3, 8), layout=layout)
     expected = [(0, a, b) for a in EDGES for b in EDGES]
     assert triples(serialized) == expected
     assert list(map(tuple, decode(serialized).indices.tolist())) == expected
@@ -224,7 +226,7 @@ def test_coordinates_beyond_one_and_two_bytes(layout: Layout) -> None:
 @both_layouts
 def test_a_run_that_passes_the_widths_of_a_varint(layout: Layout) -> None:
     run = Runs(np.array([130 * 20_000 + 120]), np.array([16_384]), 300, 20_000)
-    serialized = serialize([run], image=StoredImage(b"", 300, 20_000, 3, 8), layout=layout)
+    serialized = serialize([run], image=StoredImage((), 300, 20_000, 3, 8), layout=layout)
     along_y = [(130, y) for y in range(120, 16_504)]
     expected = [(0, x, y) if layout is Layout.DOCUMENTED else (0, y, x) for x, y in along_y]
     assert triples(serialized) == expected
@@ -242,6 +244,21 @@ def test_objects_beyond_one_and_two_bytes(layout: Layout) -> None:
     assert record.n_objects == count
     assert list(map(tuple, record.indices.tolist())) == expected
     assert record.class_ids.tolist() == [n % 300 for n in range(count)]
+
+
+@both_layouts
+def test_triples_of_nine_bytes(layout: Layout) -> None:
+    """More than 16,384 objects in an image of more than 16,384 columns and rows: nuclei on a slide, for instance."""
+    places = {0: (3, 5), 127: (128, 16_384), 16_383: (16_384, 127), 16_384: (16_390, 19_999)}
+    masks = [
+        from_positions(np.array([places[n][0] * 20_000 + places[n][1]]), width=20_000, height=20_000)
+        if n in places
+        else nothing(20_000, 20_000)
+        for n in range(16_385)
+    ]
+    serialized = serialize(masks, image=StoredImage((), 20_000, 20_000, 3, 8), layout=layout)
+    expected = [(n, x, y) if layout is Layout.DOCUMENTED else (n, y, x) for n, (x, y) in places.items()]
+    assert triples(serialized) == expected
 
 
 LIMITS = [0, 1, 127, 128, 2**14, 2**31, 2**32, 2**63 - 1, -1, -2, -(2**31), -(2**63)]
@@ -284,7 +301,7 @@ def test_a_basename_is_utf_8(basename: str, judge: Callable[..., Any]) -> None:
 def test_channels_and_depth_are_those_of_the_png(
     pixels: NDArray[np.generic], channels: int, depth: int, judge: Callable[..., Any]
 ) -> None:
-    image = StoredImage(png(pixels), 5, 3, channels, depth)
+    image = StoredImage((png(pixels),), 5, 3, channels, depth)
     found = judge(serialize([FIRST], image=image), "documented", depth=depth)
     assert np.array_equal(found.image, pixels.reshape(3, 5, channels).swapaxes(0, 1))
 
@@ -431,7 +448,7 @@ def test_altered_bytes_are_malformed_or_what_protobuf_makes_of_them(changes: lis
 def test_a_record_beyond_2_gb_is_refused_before_it_is_built(layout: Layout) -> None:
     side = 2_000_000
     giant = Runs(np.array([0]), np.array([side * side]), side, side)
-    image = StoredImage(b"", side, side, 3, 8)
+    image = StoredImage((), side, side, 3, 8)
     tracemalloc.start()
     try:
         with pytest.raises(DataError) as caught:
@@ -471,5 +488,5 @@ def test_the_estimate_is_never_too_small(serialized_and_estimate: tuple[bytes, i
 
 def test_the_estimate_is_no_gross_exaggeration() -> None:
     full = Runs(np.array([0]), np.array([400 * 300]), 400, 300)
-    serialized = serialize([full] * 3, image=StoredImage(b"", 400, 300, 3, 8))
+    serialized = serialize([full] * 3, image=StoredImage((), 400, 300, 3, 8))
     assert len(serialized) <= estimate_size(0, [full] * 3) < 1.5 * len(serialized)
