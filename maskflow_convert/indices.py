@@ -36,13 +36,11 @@ def varint(value: int) -> bytes:
     return bytes(out)
 
 
-def encode_indices(masks: Sequence[Runs]) -> bytes:
-    """Varints of all triples `(n, p div height, p mod height)`, in order; the masks are of one image."""
+def encode_indices(masks: Sequence[Runs]) -> Iterator[bytes]:
+    """Varints of all triples `(n, p div height, p mod height)`, in order and in pieces; the masks are of one image."""
     if not any(len(mask.starts) for mask in masks):
-        return b""
-    if _longest(masks) > _WORD:
-        return b"".join(_triple_by_triple(masks))
-    return b"".join(_written(_stretches(masks)))
+        return iter(())
+    return _triple_by_triple(masks) if _longest(masks) > _WORD else _written(_stretches(masks))
 
 
 def _longest(masks: Sequence[Runs]) -> int:

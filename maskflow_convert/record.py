@@ -106,13 +106,13 @@ def encode(
         width, height = image.width, image.height
     features = (
         _int_feature("image/id", varint(image_id)),
-        _bytes_feature("image/basename", [basename.encode("utf-8", "backslashreplace")]),
+        _bytes_feature("image/basename", basename.encode("utf-8", "backslashreplace")),
         _int_feature("image/width", varint(width)),
         _int_feature("image/height", varint(height)),
         _int_feature("image/channel", varint(image.channels)),
         _int_feature("image/n_objects", varint(len(masks))),
-        _bytes_feature("image/image_bytes", image.pieces),
-        _int_feature("image/masks_indices", encode_indices(masks)),
+        _bytes_feature("image/image_bytes", *image.pieces),
+        _int_feature("image/masks_indices", *encode_indices(masks)),
         _int_feature("image/class_ids", b"".join(map(varint, class_ids))),
     )
     return _message(1, *chain.from_iterable(features))
@@ -142,11 +142,11 @@ def _index_bytes(n: int, mask: Runs) -> int:
     return len(varint(n)) + len(varint(mask.width - 1)) + len(varint(mask.height - 1))
 
 
-def _int_feature(key: str, packed: bytes) -> list[bytes]:
-    return _feature(key, _message(_INT, *_message(1, packed)))
+def _int_feature(key: str, *packed: bytes) -> list[bytes]:
+    return _feature(key, _message(_INT, *_message(1, *packed)))
 
 
-def _bytes_feature(key: str, pieces: Sequence[bytes]) -> list[bytes]:
+def _bytes_feature(key: str, *pieces: bytes) -> list[bytes]:
     return _feature(key, _message(_BYTES, *_message(1, *pieces)))
 
 

@@ -53,6 +53,8 @@ Pillow's others include ones that scale samples unasked (PPM), cut them (JPEG 20
 (EPS).
 """
 
+_STRIP_BYTES = 1 << 22
+
 _FAILURES = (
     ArithmeticError,
     AssertionError,
@@ -186,10 +188,16 @@ def survey(
     """
     source = _decode(origin)
     pixels, issues = _load(source, settings, expected, annotated)
-    if (pixels == pixels[0, 0]).all():
+    if _is_uniform(pixels):
         issues.append(Issue("image-uniform", f"all pixels are {tuple(pixels[0, 0].tolist())}"))
     digest = blake2b(source.data, digest_size=16).digest()
     return Survey(pixels.shape[1], pixels.shape[0], digest), issues
+
+
+def _is_uniform(pixels: Pixels) -> bool:
+    """Whether all pixels are the same; most images show in their first rows that they are not."""
+    rows = _rows_of_strip(pixels[0].nbytes)
+    return all(bool((pixels[top : top + rows] == pixels[0, 0]).all()) for top in range(0, len(pixels), rows))
 
 
 def read_size(origin: Path | bytes) -> Size:
@@ -633,7 +641,25 @@ def _decoded(source: _Source, mode: str) -> NDArray[np.uint8]:
         return source.pixels
     if source.pixels is not None and mode == "RGB":
         return _repeated(source.pixels[..., 0], 3)
-    return np.asarray(image if image.mode == mode else _converted(image, mode))
+    return _array(image if image.mode == mode else _converted(image, mode))
+
+
+def _array(image: Image.Image) -> NDArray[Any]:
+    """The pixels of an image. Pillow copies them twice on the way, so a large one goes strip by strip."""
+    width, height = image.size
+    rows = _rows_of_strip(4 * width)
+    if rows >= height:
+        return np.asarray(image)
+    row = np.asarray(image.crop((0, 0, width, 1)))
+    array: NDArray[Any] = np.empty((height, *row.shape[1:]), row.dtype)
+    for top in range(0, height, rows):
+        array[top : top + rows] = np.asarray(image.crop((0, top, width, min(top + rows, height))))
+    return array
+
+
+def _rows_of_strip(row_bytes: int) -> int:
+    """How many rows of an image to take at a time, that it is but a few megabytes."""
+    return max(1, _STRIP_BYTES // row_bytes)
 
 
 def _converted(image: Image.Image, mode: str) -> Image.Image:

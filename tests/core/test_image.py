@@ -30,6 +30,7 @@ from maskflow_convert.image import (
     read_label_image,
     read_labels,
     read_size,
+    survey,
 )
 from shared_data import SHARED as DATA
 
@@ -528,6 +529,29 @@ def test_damaged_jpegs_are_what_pillow_decodes_or_refused_with_it() -> None:
                 assert error_code(bytes(damaged)) == "image-unreadable"
             else:
                 np.testing.assert_array_equal(pixels_of(bytes(damaged)), expected)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "1", "I;16", "RGBA", "LA"])
+def test_a_large_image_comes_strip_by_strip(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    grey = Image.fromarray(RANDOM.integers(0, 256, (37, 11), dtype=np.uint8))
+    wide = Image.fromarray(RANDOM.integers(0, 2**16, (37, 11), dtype=np.uint16))
+    data = encoded(wide if mode == "I;16" else grey.convert(mode))
+    settings = ImageSettings(depth=16 if mode == "I;16" else 8)
+    whole, _ = load_pixels(data, settings, None)
+    monkeypatch.setattr("maskflow_convert.image.read._STRIP_BYTES", 4 * 11 * 5)  # five rows
+    np.testing.assert_array_equal(load_pixels(data, settings, None)[0], whole)
+
+
+@pytest.mark.parametrize(("at", "uniform"), [(None, True), ((0, 1), False), ((36, 10), False), ((20, 0), False)])
+def test_an_image_is_uniform_if_every_pixel_is_the_first(
+    at: tuple[int, int] | None, uniform: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("maskflow_convert.image.read._STRIP_BYTES", 3 * 11 * 5)
+    pixels = np.full((37, 11, 3), 7, np.uint8)
+    if at is not None:
+        pixels[at][2] = 8
+    _, issues = survey(encoded(Image.fromarray(pixels)), ImageSettings(), None)
+    assert [issue.code for issue in issues] == (["image-uniform"] if uniform else [])
 
 
 def test_bombs_are_refused_by_their_header() -> None:
