@@ -2,8 +2,8 @@
 
     python benchmarks/photographs.py FOLDER [--images N]
 
-fills FOLDER with `annotations.json` and `images/`. The photographs of COCO 2017 are looked for in
-`shared/data/coco-tiny` beside the repository.
+fills FOLDER with `annotations.json` and `images/`, and says how many there are. The photographs of COCO 2017 are
+looked for in `shared/data/coco-tiny` beside the repository.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--images", type=int, metavar="N", help="repeat or cut the set to this many images")
     arguments = parser.parse_args()
-    prepare(arguments.folder, arguments.images)
+    dataset = prepare(arguments.folder, arguments.images)
+    print(f"{len(dataset['images']):,} images, {len(dataset['annotations']):,} annotations")
 
 
 def prepare(folder: Path, count: int | None = None) -> Dataset:

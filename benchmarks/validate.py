@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,10 +27,14 @@ from textwrap import wrap
 from photographs import prepare, resize
 from planted import FAULTS, draw, plant, write
 from processes import Run, machine, run
+from tables import print_table
 from validate_coco import Validation
 
 HERE = Path(__file__).resolve().parent
 LIBRARIES = ("numpy", "pycocotools", "msgspec")
+COPIES = 25
+"""Of the annotations of 100 photographs."""
+
 INSTALL = """\
 datumaro is not here. To measure it too, in an environment of its own:
     python -m venv datumaro && datumaro/bin/pip install datumaro
@@ -64,24 +68,25 @@ class Figures:
 def main() -> None:
     """Measure both validators, then show them the planted faults."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--copies", type=int, default=25, metavar="N", help="of the photographs (default: 25)")
+    parser.add_argument(
+        "--copies", type=int, default=COPIES, metavar="N", help=f"of the photographs (default: {COPIES})"
+    )
     parser.add_argument("--repeat", type=int, default=5, metavar="N", help="runs of each (default: 5)")
     parser.add_argument("--datumaro", metavar="PYTHON", default=own_datumaro(), help="a Python that has datumaro")
     arguments = parser.parse_args()
-    validators = [Validator("maskflow-convert", sys.executable, "geometry", "all")]
-    if arguments.datumaro:
-        validators.append(Validator("datumaro", arguments.datumaro, "datumaro", "datumaro"))
+    validators = validators_with(arguments.datumaro)
     with tempfile.TemporaryDirectory(prefix="maskflow-benchmark-") as name:
-        count = repeat_annotations(Path(name) / "large", arguments.copies)
-        rounds = [[validate(each, Path(name) / "large") for each in validators] for _ in range(arguments.repeat)]
-        figures = [summarise(runs) for runs in zip(*rounds, strict=True)]
-        versions = ", ".join(each.version for each in figures)
-        print(f"{count} annotations; median of {arguments.repeat} runs; {machine(*LIBRARIES)}; {versions}")
-        print_figures(validators, figures, count)
-        print(flush=True)
+        print(f"medians of {arguments.repeat} runs; {machine(*LIBRARIES)}\n")
+        measure(validators, Path(name) / "large", arguments.copies, arguments.repeat)
         print_findings(validators, Path(name) / "planted")
     if not arguments.datumaro:
         print(f"\n{INSTALL}")
+
+
+def validators_with(datumaro: str | None) -> list[Validator]:
+    """The product, and datumaro if there is a Python that has it."""
+    product = Validator("maskflow-convert", sys.executable, "geometry", "all")
+    return [product, Validator("datumaro", datumaro, "datumaro", "datumaro")] if datumaro else [product]
 
 
 def own_datumaro() -> str | None:
@@ -90,6 +95,13 @@ def own_datumaro() -> str | None:
 
 
 # The rate
+
+
+def measure(validators: Sequence[Validator], folder: Path, copies: int, repeat: int) -> None:
+    """Have so many copies of the photographs' annotations validated by turns, and print what that took."""
+    count = repeat_annotations(folder, copies)
+    rounds = [[validate(each, folder) for each in validators] for _ in range(repeat)]
+    print_figures([summarise(runs) for runs in zip(*rounds, strict=True)], count)
 
 
 def repeat_annotations(folder: Path, copies: int) -> int:
@@ -122,15 +134,30 @@ def summarise(runs: Iterable[tuple[Run, Validation]]) -> Figures:
     return Figures(Run.median(processes), cpu_seconds, findings, validations[0].version)
 
 
-def print_figures(validators: Iterable[Validator], table: Iterable[Figures], count: int) -> None:
+def print_figures(table: Iterable[Figures], count: int) -> None:
     """Print what the processes took, and the rate of the validations within them."""
-    print(f"{'':18}{'process:':>8}{'':22}{'validating:':>11}")
-    print(f"{'':18}{'wall s':>8}{'CPU s':>8}{'anonymous MB':>14}{'CPU s':>8}{'annotations/s':>15}{'findings':>10}")
-    for validator, row in zip(validators, table, strict=True):
-        print(
-            f"{validator.name:18}{row.process.seconds:8.2f}{row.process.cpu_seconds:8.2f}{row.process.anonymous_mb:14.0f}"
-            f"{row.cpu_seconds:8.2f}{count / row.cpu_seconds:15,.0f}{row.findings:10,}"
+    columns = (
+        f"validating {count:,} annotations",
+        "wall s",
+        "CPU s",
+        "anonymous MB",
+        "validating, CPU s",
+        "annotations/s",
+        "findings",
+    )
+    rows = [
+        (
+            row.version,
+            f"{row.process.seconds:.2f}",
+            f"{row.process.cpu_seconds:.2f}",
+            f"{row.process.anonymous_mb:.0f}",
+            f"{row.cpu_seconds:.2f}",
+            f"{count / row.cpu_seconds:,.0f}",
+            f"{row.findings:,}",
         )
+        for row in table
+    ]
+    print_table(columns, rows)
 
 
 # The planted faults
