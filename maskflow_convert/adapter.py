@@ -20,7 +20,7 @@ A whole adapter:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Generic, TypeVar
@@ -111,6 +111,13 @@ class Adapter(ABC, Generic[OptionsT, RecordT]):
         Raises:
             RecordError: the record is broken; the message says how, `path` and `line` where.
         """
+
+    def sources(self) -> Iterable[Path]:
+        """The files and folders that everything is read from: those that the options name, if an adapter says no more.
+
+        A conversion that was interrupted goes on only if nothing in them has changed.
+        """
+        return [value for _, value in self.options if isinstance(value, Path)]
 
     def where(self, record: RecordT, instance: Instance) -> tuple[Path, int] | None:
         """The file and the line, counted from 1, that describe an instance of a record; None where there is none.

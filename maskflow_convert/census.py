@@ -1,12 +1,13 @@
 """What is seen only over a whole data set: classes too few or too uneven, objects too small, contents that come twice.
 
 A census is taken shard by shard and judged in the order of the plan, so that its findings do not depend on who did the
-work. Its memory grows with the images (a digest each) and with the classes, not with the objects.
+work. Its memory grows with the classes and, by a digest and a name each, with the images; not with the objects.
 """
 
 from __future__ import annotations
 
 import heapq
+from array import array
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from itertools import accumulate
 from maskflow_convert.catalogue import Severity
 from maskflow_convert.issues import Issue
 from maskflow_convert.policy import Policy
+from maskflow_convert.repeats import FirstOfEach
 from maskflow_convert.report import Report, Tally
 
 FEW_OBJECTS = 10
@@ -99,20 +101,40 @@ class Census:
             self.areas.setdefault(label, Areas()).add(areas.octaves, areas.smallest)
 
 
+class Texts:
+    """Many short texts in one piece of memory, numbered from 0."""
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+        self._ends = array("Q", [0])
+
+    def add(self, text: str) -> int:
+        """Append a text; its number."""
+        self._bytes += text.encode("utf-8", "surrogatepass")
+        self._ends.append(len(self._bytes))
+        return len(self._ends) - 2
+
+    def __getitem__(self, number: int) -> str:
+        begin, end = self._ends[number : number + 2]
+        return self._bytes[begin:end].decode("utf-8", "surrogatepass")
+
+
 @dataclass
 class Contents:
-    """The contents of the images seen so far, by digest: the first image that had each, and its split."""
+    """The contents of the images seen so far, and which image had each first."""
 
-    first: dict[bytes, tuple[str, Seen]] = field(default_factory=dict)
+    digests: FirstOfEach = field(default_factory=FirstOfEach)
+    names: Texts = field(default_factory=Texts)
 
-    def judge(self, split: str, images: Iterable[Seen]) -> Iterator[Issue]:
+    def judge(self, split: str, images: Sequence[Seen]) -> Iterator[Issue]:
         """Tell the images whose content came before."""
-        for image in images:
-            other_split, other = self.first.setdefault(image.digest, (split, image))
-            if other is image:
+        firsts = self.digests.add([image.digest for image in images])
+        for image, first in zip(images, firsts, strict=True):
+            if self.names.add(f"{split} {image.key} of {image.source}") == first:
                 continue
+            other_split, _, where = self.names[first].partition(" ")
             code = "image-content-duplicate" if split == other_split else "image-in-two-splits"
-            where = f"{other.key} of {other.source}" + (f", split {other_split}" if split != other_split else "")
+            where += f", split {other_split}" if split != other_split else ""
             yield Issue(code, f"has the content of {where}", source=image.source, record=image.key, path=image.path)
 
 

@@ -11,6 +11,7 @@ import gc
 import json
 import os
 import shlex
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Literal
 
 from maskflow_convert import __version__
 from maskflow_convert.errors import MaskflowError, OutputError
+from maskflow_convert.interrupts import deferred, in_main_thread
 
 if TYPE_CHECKING:
     from maskflow_convert.illustrate import Illustrations
@@ -44,14 +46,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        exit_code: int = options.run(options)
+        with _interruptible():
+            exit_code: int = options.run(options)
         if sys.stdout is not None:
             sys.stdout.flush()
     except MaskflowError as error:
         _tell(str(error))
         return error.exit_code
-    except KeyboardInterrupt:
-        _tell("interrupted")
+    except KeyboardInterrupt as interrupt:
+        _tell(str(interrupt) or "interrupted")
         return _INTERRUPTED
     except BrokenPipeError:
         _discard_output()
@@ -64,12 +67,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Have SIGTERM stop the work as Ctrl-C does, and end it as KeyboardInterrupt whatever libraries make of that."""
+    told: list[str] = []
+
+    def interrupt(number: int, _: object) -> None:
+        told.append("interrupted" if number == signal.SIGINT else "terminated")
+        raise KeyboardInterrupt
+
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    ours = [each for each, handler in usual.items() if in_main_thread() and signal.getsignal(each) == handler]
+    before = {each: signal.signal(each, interrupt) for each in ours}
+    try:
+        yield
+    except BaseException as error:
+        if told:
+            raise KeyboardInterrupt(told[0]) from error
+        raise
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
 def _discard_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _tell(message: str) -> None:
     sys.stderr.write(f"maskflow-convert: {message}\n")
+
+
+def _tell_warnings() -> None:
+    """Have what is logged read as all other messages do."""
+    import logging
+
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(logging.Formatter("maskflow-convert: %(message)s"))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -86,7 +120,9 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument("--output", metavar="DIR", type=Path, help="where to write, instead of `output.directory`")
     convert.add_argument("--workers", metavar="N", type=_workers, help="number of processes, or auto")
     convert.add_argument("--executor", choices=("serial", "processes"), help="how the work is done")
-    convert.add_argument("--overwrite", action="store_true", help="replace a data set that is there already")
+    existing = convert.add_mutually_exclusive_group()
+    existing.add_argument("--resume", action="store_true", help="go on with an unfinished data set")
+    existing.add_argument("--overwrite", action="store_true", help="replace a data set that is there already")
     convert.add_argument("--dry-run", action="store_true", help="tell what would be written, and open no image")
     convert.add_argument(
         "--set",
@@ -157,9 +193,11 @@ def _parser() -> argparse.ArgumentParser:
 @contextmanager
 def _much_to_import() -> Iterator[None]:
     """Keep the garbage collector from going through modules and models, now and later, which are here to stay."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy would start threads for algebra that nothing here does
     gc.disable()
     try:
-        yield
+        with deferred():
+            yield
     finally:
         gc.freeze()
         gc.enable()
@@ -194,7 +232,8 @@ def _convert(options: argparse.Namespace) -> int:
     if options.executor is not None:
         overrides.append(f"run.executor={options.executor}")
     config = load_config(options.config, overrides)
-    existing = Existing.OVERWRITE if options.overwrite else Existing.REFUSE
+    existing = Existing.RESUME if options.resume else Existing.OVERWRITE if options.overwrite else Existing.REFUSE
+    _tell_warnings()
     begun = time.perf_counter()
     with progress_bar() as on_progress:
         if options.dry_run:
@@ -257,6 +296,7 @@ def _validated(options: argparse.Namespace) -> tuple[Report, Callable[[], Illust
     from maskflow_convert.verify import verify
 
     config = _config_among(options.subject)
+    _tell_warnings()
     with progress_bar() as on_progress:
         if config is None:
             if given := [flag for flag in ("sample", "no_images", "set", "issues") if getattr(options, flag)]:

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 from typing import Literal, TypeVar
+
+from maskflow_convert.interrupts import deferred
 
 TaskT = TypeVar("TaskT")
 ResultT = TypeVar("ResultT")
@@ -28,12 +31,17 @@ def run_serially(
     work: Callable[[TaskT, Tick], ResultT], tasks: Sequence[TaskT], on_progress: Callable[[int], None]
 ) -> Iterator[ResultT]:
     """`work` on each task in turn; `on_progress` gets the number of images done."""
-    done = 0
-
-    def tick() -> None:
-        nonlocal done
-        done += 1
-        on_progress(done)
-
+    done = count(1)
     for task in tasks:
-        yield work(task, tick)
+        yield do(work, task, lambda: on_progress(next(done)))
+
+
+def do(work: Callable[[TaskT, Tick], ResultT], task: TaskT, tick: Tick) -> ResultT:
+    """`work` on one task; Ctrl-C and SIGTERM are heeded between images, where nothing swallows them."""
+    with deferred() as let_through:
+
+        def tick_and_heed() -> None:
+            tick()
+            let_through()
+
+        return work(task, tick_and_heed)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from maskflow_convert.errors import SourceError
 from maskflow_convert.output import replace_text
@@ -49,11 +50,14 @@ class ShardFile(Model):
     sha256: str
 
 
-class NumberedImage(Model):
-    """An image whose source has no integer id, and the number it was given."""
+@dataclass(frozen=True, slots=True)
+class NumberedImage:
+    """An image whose source has no integer id, and the number it was given; small, as there may be a million."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     id: int
-    source: int = Field(description="position in the configuration's sources, from 0")
+    source: Annotated[int, Field(description="position in the configuration's sources, from 0")]
     key: str
 
 
@@ -73,13 +77,27 @@ class Manifest(Model):
     numbered_images: Sequence[NumberedImage] = ()
     fingerprint: str = Field(description="SHA-256 of the configuration and the list of images")
 
-    def write(self, folder: Path) -> None:
+    def write(self, folder: Path, numbered: Iterable[NumberedImage] = ()) -> None:
         """Write the manifest of the data set in `folder`.
+
+        Args:
+            folder: where to.
+            numbered: what to list as `numbered_images`, so that the manifest need not hold them.
 
         Raises:
             OutputError: it cannot be written.
         """
-        replace_text(folder / FILE_NAME, json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n")
+        replace_text(folder / FILE_NAME, self._pieces(numbered))
+
+    def _pieces(self, numbered: Iterable[NumberedImage]) -> Iterator[str]:
+        """The JSON text, in which the numbered images are put one by one."""
+        before, empty, after = _json(self.model_dump(mode="json")).partition(_NONE_NUMBERED)
+        yield before
+        opening, closing = empty.removesuffix("]"), empty
+        for image in numbered:
+            yield f"{opening}\n{_json(asdict(image))}".replace("\n", "\n    ")
+            opening, closing = ",", "\n  ]"
+        yield f"{closing}{after}\n"
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
@@ -99,3 +117,10 @@ class Manifest(Model):
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
             raise SourceError(f"is no manifest of this version: {where}: {first['msg']}", path) from error
+
+
+_NONE_NUMBERED = '"numbered_images": []'  # not found within a string: there, quotes are escaped
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)

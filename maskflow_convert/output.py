@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
+from typing import IO, Any
 
 from maskflow_convert.errors import OutputError
 from maskflow_convert.issues import Issue
@@ -18,47 +23,106 @@ class Existing(StrEnum):
 
     REFUSE = "refuse"
     OVERWRITE = "overwrite"
+    RESUME = "resume"
+
+
+@contextmanager
+def reserved(folder: Path) -> Iterator[None]:
+    """Make the output directory, if need be, and keep other runs out of it for as long as the block lasts.
+
+    The lock is of the directory itself and held by the process, so that a crash does not leave it behind. Windows has
+    none of that kind, and nothing is locked there.
+
+    Raises:
+        OutputError: another run writes there, or the folder cannot be used.
+    """
+    with ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _lock(folder, stack)
+        except BlockingIOError as error:
+            raise OutputError(
+                f"{folder}: another run is writing there; wait for it, or choose another --output"
+            ) from error
+        except OSError as error:
+            raise _unusable(folder, error) from error
+        yield
+
+
+def _lock(folder: Path, stack: ExitStack) -> None:
+    """Lock a folder until the stack is unwound."""
+    if sys.platform != "win32":
+        import fcntl
+
+        handle = os.open(folder, os.O_RDONLY)
+        stack.callback(os.close, handle)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.ENOTSUP):  # a file system without locks
+                raise
 
 
 def clear(folder: Path, existing: Existing) -> None:
     """Make the output directory ready: of what is in it, only a data set of ours is ever removed.
+
+    To go on with a data set, what is done of it is kept, and what was begun is removed.
 
     Raises:
         OutputError: there is a data set and it is to be kept; there is a file of somebody else that ours would replace;
             or the folder cannot be written.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         names = {path.name for path in folder.iterdir()}
         ours = {name for name in names if _OURS.fullmatch(name)}
         beside = names & _BESIDE
         if ours and Existing(existing) is Existing.REFUSE:
             what = "a data set" if "dataset.json" in ours else "an unfinished data set"
-            raise OutputError(f"{folder}: holds {what} already; choose another --output, or give --overwrite")
+            remedy = "--overwrite" if "dataset.json" in ours else "--resume to go on with it, or --overwrite"
+            raise OutputError(f"{folder}: holds {what} already; choose another --output, or give {remedy}")
         if beside and not ours:
             strange = " and ".join(sorted(beside))
             raise OutputError(f"{folder}: holds {strange}, and no data set that it belongs to; choose another --output")
-        for name in ours | beside:
-            (folder / name).unlink()
+        for name in sorted(ours | beside, key=lambda name: name != "dataset.json"):  # which is what makes it whole
+            if Existing(existing) is Existing.OVERWRITE or name.endswith(".tfrecord.partial"):
+                (folder / name).unlink()
     except OSError as error:
-        raise OutputError(f"{folder}: cannot be used as output directory: {error.strerror or error}") from error
+        raise _unusable(folder, error) from error
+
+
+def holds_data_set(folder: Path) -> bool:
+    """Whether there is a data set of ours, finished or not."""
+    return folder.is_dir() and any(_OURS.fullmatch(path.name) for path in folder.iterdir())
+
+
+def _unusable(folder: Path, error: OSError) -> OutputError:
+    return OutputError(f"{folder}: cannot be used as output directory: {error.strerror or error}")
 
 
 _OURS = re.compile(
-    r"(dataset\.json|.+-\d{5}-of-\d{5}\.(tfrecord|json))(\.partial)?|(issues\.jsonl|config\.yaml)\.partial"
+    r"((dataset|unfinished)\.json|.+-\d{5,}-of-\d{5,}\.(tfrecord|json))(\.partial)?"
+    r"|(issues\.jsonl|config\.yaml)\.partial"
 )
 _BESIDE = {"issues.jsonl", "config.yaml"}  # names that others use too
 
 
-def replace_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all.
+def keep(file: IO[Any]) -> None:
+    """See to it that what was written so far outlasts a crash of the machine."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def replace_text(path: Path, text: str | Iterable[str]) -> None:
+    """Write a text file, which may come in pieces, whole or not at all.
 
     Raises:
         OutputError: it cannot be written.
     """
     partial = path.with_name(path.name + ".partial")
     try:
-        partial.write_text(text, encoding="utf-8", errors="surrogateescape")
+        with partial.open("w", encoding="utf-8", errors="surrogateescape") as file:
+            file.writelines([text] if isinstance(text, str) else text)
+            keep(file)
         partial.replace(path)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
@@ -95,6 +159,8 @@ class IssueList:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
+            if kind is None:
+                keep(self._file)
             self._file.close()
             if kind is None:
                 self._partial.replace(self._path)

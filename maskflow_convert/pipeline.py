@@ -17,12 +17,13 @@ from maskflow_convert.config import Answer, Config, OnError, load_config
 from maskflow_convert.errors import ConfigError, IssueError, MaskflowError
 from maskflow_convert.executors import Tick, run_serially, worker_count
 from maskflow_convert.manifest import Manifest, NamedClass, NumberedImage, ShardFile, SplitCounts
-from maskflow_convert.output import Existing, IssueList, clear, replace_text
+from maskflow_convert.origin import Origin, check_unchanged, finish
+from maskflow_convert.output import Existing, IssueList, clear, replace_text, reserved
 from maskflow_convert.plan import Shard
 from maskflow_convert.policy import Policy
 from maskflow_convert.prepare import DataSet, prepare
 from maskflow_convert.report import OnIssue, Report
-from maskflow_convert.shard import convert_shard, rehearse_shard
+from maskflow_convert.shard import ShardResult, convert_shard, find_report, rehearse_shard
 
 ResultT = TypeVar("ResultT")
 
@@ -50,23 +51,46 @@ def convert(
         raise ConfigError("there is no output directory: set `output.directory`, or give --output")
     data_set = prepare(config)
     _refuse(data_set)
-    clear(folder, existing)
-    work = partial(convert_shard, config, data_set.classes, folder)
+    with reserved(folder):
+        origin = Origin.of(data_set)
+        if Existing(existing) is Existing.RESUME:
+            check_unchanged(folder, data_set, origin)
+        clear(folder, existing)
+        origin.write(folder)
+        report = _convert(data_set, folder, on_progress)
+        finish(folder)
+    return report
+
+
+def _convert(data_set: DataSet, folder: Path, on_progress: OnProgress | None) -> Report:
+    """Write all of a data set of which there is no shard yet in the output directory, and the rest of its files."""
     report = new_report(data_set)
-    whole = _errors_of_the_whole(config)
+    whole = _errors_of_the_whole(data_set.config)
     files = []
     with IssueList(folder / "issues.jsonl") as issues:
         issues.write(data_set.issues())
-        for result in run_over_shards(work, data_set, on_progress):
+        for result in _shards(data_set, folder, on_progress):
             issues.write(result.issues)
             report.add(result.split, result.tally, result.issues)
             whole.add(report, result.split, result.census)
             files += [result.file] if result.file else []
         whole.conclude(report)
     _balance(report, data_set)
-    replace_text(folder / "config.yaml", _resolved(config))
-    _manifest(data_set, report, files).write(folder)
+    replace_text(folder / "config.yaml", _resolved(data_set.config))
+    numbered = (NumberedImage(item.image_id, item.source, item.entry.key) for item in data_set.shards.images.numbered())
+    _manifest(data_set, report, files).write(folder, numbered)
     return report
+
+
+def _shards(data_set: DataSet, folder: Path, on_progress: OnProgress | None) -> Iterator[ShardResult]:
+    """What came of each shard, in the order of the plan; those that are done already are not done again."""
+    done = {piece.name for piece in data_set.shards.pieces if find_report(folder, piece.name)}
+    rest = replace(data_set, shards=data_set.shards.without(done))
+    work = partial(convert_shard, data_set.config, data_set.classes, folder)
+    fresh = iter(run_over_shards(work, rest, on_progress))
+    for piece in data_set.shards.pieces:
+        report = find_report(folder, piece.name) if piece.name in done else None
+        yield report.result if report else next(fresh)
 
 
 def rehearse(config: Config | Path | str, *, on_progress: OnProgress | None = None) -> Report:
@@ -167,10 +191,8 @@ def _resolved(config: Config) -> str:
 
 
 def _manifest(data_set: DataSet, report: Report, files: list[ShardFile]) -> Manifest:
-    """What was written, for whoever reads it."""
+    """What was written, for whoever reads it, but for the images that were numbered."""
     config = data_set.config
-    ids = {item.image_id: item for shard in data_set.shards for item in shard.items}
-    numbered = config.image.ids == "sequential"
     return Manifest(
         layout=config.output.layout,
         compression=config.output.compression,
@@ -180,10 +202,5 @@ def _manifest(data_set: DataSet, report: Report, files: list[ShardFile]) -> Mani
         splits={name: SplitCounts(**tally.to_dict()) for name, tally in report.splits.items()},
         unplaced=SplitCounts(**report.unplaced.to_dict()),
         shards=files,
-        numbered_images=[
-            NumberedImage(id=image_id, source=item.source, key=item.entry.key)
-            for image_id, item in sorted(ids.items())
-            if numbered or item.entry.id is None
-        ],
         fingerprint=data_set.fingerprint,
     )

@@ -17,7 +17,7 @@ from maskflow_convert.classes import ClassMap
 from maskflow_convert.config import Config, OnError, Source
 from maskflow_convert.errors import MaskflowError, PluginError
 from maskflow_convert.issues import Issue
-from maskflow_convert.plan import Shard, draw, make_plan
+from maskflow_convert.plan import Plan, make_plan
 from maskflow_convert.policy import Policy
 from maskflow_convert.registry import AnyAdapter
 
@@ -30,20 +30,19 @@ class DataSet:
     classes: ClassMap
     adapters: Sequence[AnyAdapter]
     indexes: Sequence[Index[Any]]
-    shards: Sequence[Shard]
+    shards: Plan
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 of all that decides what is written: the version, the configuration, the list of images."""
         settings = self.config.model_dump(mode="json", exclude={"run": True, "output": {"directory"}})
-        images = [(item.image_id, item.source, item.entry.key) for shard in self.shards for item in shard.items]
-        text = json.dumps([maskflow_convert.__version__, settings, self.classes.names, images])
+        text = json.dumps([maskflow_convert.__version__, settings, self.classes.names, self.shards.digest])
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
     @property
     def n_images(self) -> int:
         """Number of images in all shards."""
-        return sum(len(shard.items) for shard in self.shards)
+        return self.shards.n_images
 
     def issues(self) -> Iterator[Issue]:
         """What is wrong with the sources as a whole; made anew each time, as there may be a million.
@@ -52,16 +51,14 @@ class DataSet:
             IssueError: one is of severity error, and the run stops on errors.
         """
         policy = Policy.of(self.config)
-        for issue in chain(_listed(self.config, self.indexes), _same_basenames(self.config, self.indexes)):
+        for issue in chain(_listed(self.config, self.indexes), _same_basenames(self.config, self.shards)):
             judged = policy.judge(issue)
             if judged.loss or judged.severity is not Severity.IGNORE:
                 yield judged
 
     def sampled(self, count: int) -> DataSet:
         """The same data set with `count` of its images only, drawn by a hash of their keys."""
-        drawn = draw((item for shard in self.shards for item in shard.items), count)
-        chosen = {item.image_id for item in drawn}
-        return replace(self, shards=[shard.restricted(chosen) for shard in self.shards])
+        return replace(self, shards=self.shards.sampled(count))
 
 
 def prepare(config: Config) -> DataSet:
@@ -98,16 +95,14 @@ def _listed(config: Config, indexes: Sequence[Index[Any]]) -> Iterator[Issue]:
             yield issue.within(source=config.source_name(number))
 
 
-def _same_basenames(config: Config, indexes: Sequence[Index[Any]]) -> Iterator[Issue]:
+def _same_basenames(config: Config, plan: Plan) -> Iterator[Issue]:
     """Images whose file is called as another's."""
-    first: dict[str, tuple[int, str]] = {}
-    for source, index in enumerate(indexes):
-        for entry in index.entries:
-            name = (entry.file_name or entry.key).rpartition("/")[2]
-            other = first.setdefault(name, (source, entry.key))
-            if other != (source, entry.key):
-                told = f"{other[1]} of {config.source_name(other[0])} is called {name}, too"
-                yield Issue("basename-duplicate", told, source=config.source_name(source), record=entry.key)
+    for number, earlier in plan.namesakes:
+        item = plan.images[number]
+        before = (plan.images[int(other)] for other in earlier)
+        if first := next((other for other in before if other.basename == item.basename), None):
+            told = f"{first.entry.key} of {config.source_name(first.source)} is called {item.basename}, too"
+            yield Issue("basename-duplicate", told, source=config.source_name(item.source), record=item.entry.key)
 
 
 def make_adapters(config: Config) -> list[AnyAdapter]:

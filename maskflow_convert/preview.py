@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
+
 from maskflow_convert.characters import visible
 from maskflow_convert.checks import Depth
 from maskflow_convert.config import Config, OnError
@@ -99,9 +101,9 @@ def preview_annotations(config: Config, choice: Choice) -> Iterator[Preview]:
         ConfigError, PluginError, SourceError: see `maskflow_convert.errors`.
     """
     data_set = prepare(config.model_copy(update={"on_error": OnError.SKIP_OBJECT}))
-    items = [(shard.split, item) for shard in data_set.shards for item in shard.items]
-    items.sort(key=lambda each: (_hash(choice.seed, each[1].entry.key), each[1].source))
-    found = (_of_item(data_set, split, item, choice) for split, item in items)
+    images = data_set.shards.images
+    hashes = np.array([_hash(choice.seed, item.entry.key) for item in images], dtype="S8")
+    found = (_of_item(data_set, images[number], choice) for number in np.argsort(hashes, kind="stable").tolist())
     return islice((preview for preview in found if preview is not None), choice.limit)
 
 
@@ -132,7 +134,7 @@ def _hash(seed: int, key: str) -> bytes:
     return hashlib.blake2b(f"preview\0{seed}\0{key}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
-def _of_item(data_set: DataSet, split: str, item: Item, choice: Choice) -> Preview | None:
+def _of_item(data_set: DataSet, item: Item, choice: Choice) -> Preview | None:
     """What an image of a plan has of what was chosen; None if it has nothing, or cannot be shown."""
     issues = _examined(data_set, item) if choice.issues else ()
     if choice.issues and not issues:
@@ -146,7 +148,7 @@ def _of_item(data_set: DataSet, split: str, item: Item, choice: Choice) -> Previ
         replace(thing, label=data_set.classes.name_of(ids[thing.label])) if thing.label in ids else thing
         for thing in scene.things
     ]
-    return _chosen(item.entry.key, split, replace(scene, things=tuple(things)), issues, choice)
+    return _chosen(item.entry.key, item.split, replace(scene, things=tuple(things)), issues, choice)
 
 
 def _examined(data_set: DataSet, item: Item) -> tuple[Issue, ...]:

@@ -1,21 +1,31 @@
-"""One `map` over shards in several processes of this machine."""
+"""One `map` over shards in several processes of this machine.
+
+The parent deals the tasks out one at a time, over a pipe to each worker, so that it knows what a worker had that dies.
+"""
 
 from __future__ import annotations
 
-import multiprocessing
+import logging
 import pickle
-import signal
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from multiprocessing.sharedctypes import Synchronized
-from typing import Any
+from contextlib import suppress
+from functools import partial
+from multiprocessing.connection import wait
+from typing import Any, Generic
 
-from maskflow_convert.errors import OutputError, PluginError
+from maskflow_convert.errors import OutputError
 from maskflow_convert.executors import ResultT, TaskT, Tick
+from maskflow_convert.interrupts import deferred
+from maskflow_convert.spawn import Job, Worker, end_of, start, stop
+from maskflow_convert.worker import Failed, Finished, Message, Progress, Ready, pack
 
-_POLL_SECONDS = 0.1
+_LOG = logging.getLogger(__name__)
+
+_TRIES = 2
+_AHEAD = 8  # tasks a worker that may be done before an earlier one is
+_SECONDS_TO_WAIT = 0.1
+_REMEDY = "if memory is short, take fewer workers (`run.workers`)"
 
 
 def run_in_processes(
@@ -28,86 +38,148 @@ def run_in_processes(
 ) -> Iterator[ResultT]:
     """As `run_serially`, the results in the order of the tasks; `prepare` runs first in every worker.
 
-    The workers are started afresh rather than forked, since a fork of a process that runs TensorFlow hangs.
+    A task is made when its turn comes, at most one a worker ahead. When a worker dies, a warning is logged and the task
+    that it had is tried once more by a new one; a task is called by its `name` if it has one.
 
     Raises:
-        OutputError: a worker died.
-        PluginError: a task does not pickle.
+        OutputError: a worker died of a task, and so did another one; or there cannot be so many processes.
+        PluginError: a task, or what came of it, cannot be sent from one process to another.
     """
-    packed = [_packed(work, task) for task in tasks]
-    context = multiprocessing.get_context("spawn")
-    done: Synchronized[int] = context.Value("Q", 0)
-    with ProcessPoolExecutor(workers, context, initializer=_start, initargs=(done, prepare)) as pool:
-        try:
-            with _interrupts_held():
-                futures = [pool.submit(_call, each) for each in packed]
-            for future in futures:
-                while wait([future], timeout=_POLL_SECONDS).not_done:
-                    on_progress(done.value)
-                yield future.result()
-                on_progress(done.value)
-        except BrokenProcessPool as error:
-            raise OutputError(
-                "a worker process ended unexpectedly: it was killed, or ran out of memory; try fewer workers, and in a "
-                'script call this below `if __name__ == "__main__":`'
-            ) from error
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Hold Ctrl-C back; processes that are started meanwhile inherit that, so that none dies of it while it starts."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    start_worker = partial(start, pack(prepare, "what a worker needs"), pack(work, "an option of an adapter"))
+    pool = _Pool(_Backlog(tasks, ahead=workers), start_worker, on_progress)
     try:
-        yield
+        pool.start(workers)
+        for number in range(len(tasks)):
+            yield pool.answer_to(number).result()
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        stop(pool.workers)
 
 
-@contextmanager
-def _interrupts_let_in() -> Iterator[None]:
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+class _Backlog(Generic[TaskT]):
+    """The tasks that no worker has yet; of them `ahead` are at hand."""
+
+    def __init__(self, tasks: Sequence[TaskT], *, ahead: int) -> None:
+        self._tasks = tasks
+        self._ahead = ahead
+        self._at_hand: deque[Job] = deque()
+        self._next = 0
+        self._end = len(tasks)
+
+    def take(self, wanted: int) -> Job | None:
+        """The next task; None if that would be too far ahead of the task whose result is wanted."""
+        self._pack(1, wanted)
+        return self._at_hand.popleft() if self._at_hand else None
+
+    def refill(self, wanted: int) -> None:
+        """Have tasks at hand before they are taken."""
+        self._pack(self._ahead, wanted)
+
+    def end_at(self, number: int) -> None:
+        """Begin nothing after a task that failed, as its exception comes before their results."""
+        self._end = min(self._end, number)
+
+    def name(self, number: int) -> str:
+        """What a task is called."""
+        task = self._tasks[number]
+        return str(getattr(task, "name", task))
+
+    def _pack(self, count: int, wanted: int) -> None:
+        limit = min(self._end, wanted + _AHEAD * self._ahead)
+        while len(self._at_hand) < count and self._next < limit:
+            self._at_hand.append(Job(self._next, pack(self._tasks[self._next], "a record of an adapter")))
+            self._next += 1
 
 
-_done: Synchronized[int] | None = None
+class _Pool:
+    """The workers, and what they answered."""
+
+    def __init__(
+        self, backlog: _Backlog[Any], start_worker: Callable[[], Worker], on_progress: Callable[[int], None]
+    ) -> None:
+        self.workers: list[Worker] = []
+        self._backlog = backlog
+        self._start_worker = start_worker
+        self._on_progress = on_progress
+        self._answers: dict[int, Finished | Failed] = {}
+        self._deaths: Counter[int | None] = Counter()
+        self._images = 0
+        self._images_told = 0
+
+    def start(self, workers: int) -> None:
+        """Start so many more workers."""
+        for _ in range(workers):
+            with deferred():
+                self.workers.append(self._start_worker())
+
+    def answer_to(self, number: int) -> Finished | Failed:
+        """What came of a task, once it is there; each is asked for once, in their order."""
+        while number not in self._answers:
+            self._deal_out(number)
+            self._listen()
+            self._tell_progress()
+        return self._answers.pop(number)
+
+    def _deal_out(self, wanted: int) -> None:
+        for worker in self.workers:
+            if worker.waits and (job := self._backlog.take(wanted)):
+                worker.job = job
+                _send(worker, job)
+        self._backlog.refill(wanted)
+
+    def _listen(self) -> None:
+        """Wait for a moment until a worker says something, or dies."""
+        speaking = wait([worker.pipe for worker in self.workers if not worker.waits], _SECONDS_TO_WAIT)
+        for worker in [each for each in self.workers if each.pipe in speaking]:
+            try:
+                message = worker.pipe.recv()
+            except (EOFError, OSError):
+                self._replace(worker)
+            else:
+                self._heed(worker, message)
+
+    def _heed(self, worker: Worker, message: Message) -> None:
+        match message:
+            case Ready():
+                worker.ready = True
+                if worker.job is not None:
+                    _send(worker, worker.job)
+            case Progress():
+                worker.images = message.images
+            case Finished() | Failed() if worker.job is not None:
+                self._answer(worker.job, message)
+                self._images += worker.images
+                worker.job, worker.images = None, 0
+            case Failed():
+                message.result()
+
+    def _answer(self, job: Job, answer: Finished | Failed) -> None:
+        self._answers[job.number] = answer
+        if isinstance(answer, Failed):
+            self._backlog.end_at(job.number)
+
+    def _replace(self, dead: Worker) -> None:
+        """Start another worker, and give it what the dead one had, unless that was tried twice already."""
+        self.workers.remove(dead)
+        number = dead.job.number if dead.job else None
+        self._deaths[number] += 1
+        what = "the start of a worker" if number is None else self._backlog.name(number)
+        told = f"{what}: its worker process {end_of(dead)}"
+        self.start(1)
+        if self._deaths[number] < _TRIES:
+            _LOG.warning("%s; it is tried once more", told)
+            self.workers[-1].job = dead.job
+            return
+        error = OutputError(f"{told}, also when it was tried once more; {_REMEDY}")
+        if dead.job is None:
+            raise error
+        self._answer(dead.job, Failed(pickle.dumps(error), str(error)))
+
+    def _tell_progress(self) -> None:
+        """The images done, and never fewer than before, although those of a worker that died are done again."""
+        self._images_told = max(self._images_told, self._images + sum(worker.images for worker in self.workers))
+        self._on_progress(self._images_told)
 
 
-def _start(done: Synchronized[int], prepare: Callable[[], None]) -> None:
-    global _done
-    _done = done
-    prepare()
-
-
-def _packed(work: Callable[[TaskT, Tick], ResultT], task: TaskT) -> bytes:
-    """Pickled here: a pool that fails to do it, in a thread of its own, may wait for ever."""
-    try:
-        return pickle.dumps((work, task))
-    except Exception as error:  # a record is of somebody else's class, and may raise anything
-        raise PluginError(
-            f"a record of an adapter does not pickle, so it cannot be sent to another process: {error}; set "
-            "`run.executor: serial`, or tell the adapter's author"
-        ) from error
-
-
-def _call(packed: bytes) -> Any:
-    """A worker can be interrupted at work, and its exception says so; while it starts or waits, the parent ends it."""
-    with _interrupts_let_in():
-        work, task = pickle.loads(packed)  # noqa: S301
-        return work(task, _tick)
-
-
-def _tick() -> None:
-    if _done is not None:
-        with _done.get_lock():
-            _done.value += 1
+def _send(worker: Worker, job: Job) -> None:
+    with suppress(OSError):  # it died while it waited, which is found when it is listened to
+        worker.pipe.send_bytes(job.packed)

@@ -44,6 +44,14 @@ def offered_by(point: EntryPoint) -> str:
     return f"{dist.name} {dist.version}"
 
 
+def version_of(reference: str) -> str:
+    """What tells one version of an adapter from another: its package, or a SHA-256 of the file that it stands in."""
+    if offers := installed().get(reference):
+        return offered_by(offers[0])
+    file = sys.modules[load(reference).__module__].__file__
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else "unknown"
+
+
 @lru_cache(maxsize=64)
 def describe(reference: str) -> str:
     """How messages name an adapter: with its package where it has its name from one."""

@@ -1,4 +1,4 @@
-"""The work of a worker: one shard, from its list of images to its file."""
+"""The work of a worker: one shard, from its list of images to its file and the report of what came of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from pydantic import JsonValue
+from pydantic import ConfigDict, ValidationError
 
 from maskflow_convert.catalogue import Severity
 from maskflow_convert.census import Census
@@ -27,6 +27,7 @@ from maskflow_convert.prepare import make_adapters
 from maskflow_convert.record import check_size, encode, estimate_size
 from maskflow_convert.report import Tally
 from maskflow_convert.sample import Image
+from maskflow_convert.shape import Model
 from maskflow_convert.tfrecord import ShardWriter
 
 
@@ -41,34 +42,77 @@ class ShardResult:
     file: ShardFile | None
 
 
+class WrittenImage(Model):
+    """One record of a shard: `image/id`, the key of the image in its source, the number of objects."""
+
+    id: int
+    key: str
+    objects: int
+
+
+class ShardReport(ShardFile):
+    """`train-00000-of-00004.json`: all that came of a shard. It is written last, as the mark that the shard is done."""
+
+    model_config = ConfigDict(ser_json_bytes="hex", val_json_bytes="hex")
+
+    counts: Tally
+    records: list[WrittenImage]
+    issues: list[Issue]
+    census: Census
+
+    @property
+    def result(self) -> ShardResult:
+        """What a worker has told of the shard, or would tell."""
+        file = ShardFile(**{name: getattr(self, name) for name in ShardFile.model_fields})
+        return ShardResult(self.split, self.counts, self.issues, self.census, file)
+
+    def write(self, folder: Path) -> None:
+        """Write it beside the shard.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        path = (folder / self.name).with_suffix(".json")
+        replace_text(path, json.dumps(self.model_dump(mode="json"), ensure_ascii=False) + "\n")
+
+
+def find_report(folder: Path, name: str) -> ShardReport | None:
+    """The report of the shard of that name (without suffix), if the shard is done: both files are whole."""
+    path = folder / f"{name}.json"
+    try:
+        text = path.read_text(encoding="utf-8", errors="surrogateescape")
+        report = ShardReport.model_validate(json.loads(text))
+        size = (folder / report.name).stat().st_size
+    except (OSError, ValueError, RecursionError, ValidationError):
+        return None
+    return report if size == report.bytes and report.name == f"{name}.tfrecord" else None
+
+
 def convert_shard(config: Config, classes: ClassMap, folder: Path, shard: Shard, tick: Tick) -> ShardResult:
     """Write one shard and, last, the report that marks it as done."""
     examiner = Examiner(config, classes, make_adapters(config))
     open_image = _opener(examiner)
-    listed: list[dict[str, JsonValue]] = []
+    listed: list[WrittenImage] = []
     with ShardWriter(folder / f"{shard.name}.tfrecord", config.output.compression) as writer:
         for item in shard.items:
             examined = examiner.examine(item, open_image)
             if examined is not None and _write(examiner, examined, writer):
-                listed.append({"id": item.image_id, "key": item.entry.key, "objects": len(examined.masks)})
+                listed.append(WrittenImage(id=item.image_id, key=item.entry.key, objects=len(examined.masks)))
             tick()
-    tally = examiner.tally
-    file = ShardFile(
+    report = ShardReport(
         name=writer.path.name,
         split=shard.split,
-        images=tally.images_written,
-        objects=tally.objects_written,
+        images=examiner.tally.images_written,
+        objects=examiner.tally.objects_written,
         bytes=writer.size,
         sha256=writer.sha256,
+        counts=examiner.tally,
+        records=listed,
+        issues=examiner.issues,
+        census=examiner.census,
     )
-    done = {
-        **file.model_dump(),
-        "counts": tally.to_dict(),
-        "records": listed,
-        "issues": [issue.to_dict() for issue in examiner.issues],
-    }
-    replace_text(folder / f"{shard.name}.json", json.dumps(done, ensure_ascii=False) + "\n")
-    return ShardResult(shard.split, tally, examiner.issues, examiner.census, file)
+    report.write(folder)
+    return report.result
 
 
 def _write(examiner: Examiner, examined: Examined[_Opened], writer: ShardWriter) -> bool:

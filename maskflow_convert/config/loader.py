@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.reader import ReaderError
+from ruamel.yaml.scanner import Scanner, ScannerError
 
 from maskflow_convert import registry
 from maskflow_convert.config.settings import Config, Source
@@ -20,7 +22,13 @@ from maskflow_convert.errors import ConfigError
 
 Location = tuple[str | int, ...]
 
+_MOST_BYTES = 2**18
+_MOST_TOKENS = 100_000  # about two seconds
 _MOST_NODES = 100_000
+_MOST_PROBLEMS = 50
+_DEEPEST = 50  # levels; what the parser takes grows with their square
+_MOST = 2**64
+_SHOWN = 60  # characters of a value that a message quotes
 _PLAIN_TAGS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 
 
@@ -37,7 +45,7 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
         PluginError: a source names an adapter that cannot be had.
     """
     path = Path(path)
-    tree, places = _Document(path).read()
+    tree, places = _read(path)
     for override in overrides:
         location = _apply(tree, override)
         places = {at: place for at, place in places.items() if at[: len(location)] != location}
@@ -45,36 +53,83 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
     return _Validation(path, places).config(tree)
 
 
-class _Document:
-    """One YAML file, as plain values and the place of each."""
+def _read(path: Path) -> tuple[dict[str, Any], dict[Location, str]]:
+    """What a file holds, and the place of each value."""
+    text = _text(path)
+    document = _Document(lambda node: f"{path}:{node.start_mark.line + 1}")
+    try:
+        tree = document.read(text)
+    except ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise ConfigError(f"{path}:{line}: is no YAML: #x{error.character:04x}: {error.reason}") from error
+    except MarkedYAMLError as error:
+        place = f"{path}:{error.problem_mark.line + 1}" if error.problem_mark else path
+        raise ConfigError(f"{place}: is no YAML: {error.problem or error.context}") from error
+    except YAMLError as error:
+        raise ConfigError(f"{path}: is no YAML: {error}") from error
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path}: holds no settings; it should begin with 'sources:'")
+    return tree, document.places
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            raise ConfigError(f"{path}: is longer than {_MOST_BYTES:,} bytes, the most that is read of a configuration")
+        return content.decode("utf-8-sig")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 text: {error}") from error
+
+
+class _Scanner(Scanner):
+    """Stops at what would take the parser long: it is written in Python."""
+
+    def fetch_more_tokens(self) -> Any:
+        super().fetch_more_tokens()
+        if len(self.flow_context) + len(self.indents) > _DEEPEST:
+            raise self._too_much(f"it is nested more than {_DEEPEST} deep")
+        if self.tokens_taken > _MOST_TOKENS:
+            raise self._too_much(f"it has more than {_MOST_TOKENS:,} words and signs")
+
+    def _too_much(self, problem: str) -> ScannerError:
+        return ScannerError(problem=problem, problem_mark=self.reader.get_mark())
+
+
+class _Document:
+    """One YAML text, as plain values and the place of each."""
+
+    def __init__(self, place: Callable[[Node], str]) -> None:
         self.places: dict[Location, str] = {}
+        self._place = place
         self._yaml = YAML(typ="safe", pure=True)
+        self._yaml.Scanner = _Scanner
+        self._yaml.composer.warn_double_anchors = False  # YAML allows them
         self._nodes = 0
 
-    def read(self) -> tuple[dict[str, Any], dict[Location, str]]:
+    def read(self, text: str) -> Any:
+        """The value of the text; raises `YAMLError` if it is none, `ConfigError` if it may not be."""
+        root = self._composed(text)
+        return None if root is None else self._value(root, ())
+
+    def _composed(self, text: str) -> Node | None:
         try:
-            root = self._yaml.compose(self.path.read_text(encoding="utf-8-sig"))
-            tree = self._value(root, ()) if root is not None else None
-        except OSError as error:
-            raise ConfigError(f"{self.path}: cannot be read: {error.strerror}") from error
-        except UnicodeDecodeError as error:
-            raise ConfigError(f"{self.path}: is not UTF-8 text: {error}") from error
-        except MarkedYAMLError as error:
-            line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
-            raise ConfigError(f"{self.path}{line}: is no YAML: {error.problem or error.context}") from error
-        except (YAMLError, RecursionError, ValueError, LookupError) as error:
-            raise ConfigError(f"{self.path}: is no YAML: {error}") from error
-        if not isinstance(tree, dict):
-            raise ConfigError(f"{self.path}: holds no settings; it should begin with 'sources:'")
-        return tree, self.places
+            root: Node | None = self._yaml.compose(text)
+        except YAMLError:
+            raise
+        except Exception as error:  # what ruamel.yaml stumbles over and has no message for, as `%YAML 1.0`
+            raise YAMLError(f"{type(error).__name__}: {error}") from error
+        return root
 
     def _value(self, node: Node, at: Location) -> Any:
         self._nodes += 1
         if self._nodes > _MOST_NODES:
             raise ConfigError(f"{self._place(node)}: more than {_MOST_NODES} values, or aliases that multiply")
+        if len(at) > _DEEPEST:
+            raise ConfigError(f"{self._place(node)}: is no YAML: it is nested more than {_DEEPEST} deep, or in itself")
         self.places.setdefault(at, self._place(node))
         if not isinstance(node, ScalarNode) and node.tag not in _PLAIN_TAGS:
             raise ConfigError(f"{self._place(node)}: is no YAML: the tag {node.tag} has no meaning here")
@@ -99,10 +154,33 @@ class _Document:
             yield key, self._value(value_node, (*at, key))
 
     def _scalar(self, node: Node) -> Any:
-        return self._yaml.constructor.construct_object(node)
+        try:
+            value = self._yaml.constructor.construct_object(node)
+        except (ValueError, LookupError) as error:  # a date that is none, a number of more digits than Python takes
+            raise _no_value(node, str(error)) from error
+        if isinstance(value, int) and abs(value) > _MOST:
+            raise _no_value(node, "the number does not fit into 64 bits")
+        if isinstance(value, str) and not _is_writable(value):
+            raise _no_value(node, "it holds half a character, a lone surrogate")
+        return value
 
-    def _place(self, node: Node) -> str:
-        return f"{self.path}:{node.start_mark.line + 1}"
+
+def _no_value(node: Node, why: str) -> MarkedYAMLError:
+    return MarkedYAMLError(problem=f"{_cut(node.value)!r}: {why}", problem_mark=node.start_mark)
+
+
+def _cut(text: str) -> str:
+    """The text as messages quote it."""
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
+
+
+def _is_writable(text: str) -> bool:
+    """Whether a text can be written to a file; the bytes in names of files that are no text can."""
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _apply(tree: dict[str, Any], override: str) -> Location:
@@ -112,8 +190,8 @@ def _apply(tree: dict[str, Any], override: str) -> Location:
     if not equals or not steps:
         raise ConfigError(f"--set {override}: write KEY=VALUE, as in objects.crowd=keep")
     try:
-        value = YAML(typ="safe", pure=True).load(text)
-    except (YAMLError, RecursionError, ValueError, LookupError) as error:
+        value = _Document(lambda node: f"--set {override}").read(text)
+    except YAMLError as error:
         raise ConfigError(f"--set {override}: the value is no YAML") from error
     branch: Any = tree
     location: Location = ()
@@ -157,7 +235,9 @@ class _Validation:
                 and not (detail["type"] == "too_short" and detail["loc"] == ("sources",) and sources)
             ]
         if self.problems:
-            raise ConfigError(*self.problems)
+            untold = len(self.problems) - _MOST_PROBLEMS
+            more = [f"{self.path}: {untold:,} more problems"] if untold > 0 else []
+            raise ConfigError(*self.problems[:_MOST_PROBLEMS], *more)
         return config
 
     def _source(self, number: int, source: object) -> Source | object:
@@ -195,7 +275,7 @@ class _Validation:
                 return self._at(location) + _prefix(location) + detail["msg"].removeprefix("Value error, ")
             case _:
                 message = detail["msg"][0].lower() + detail["msg"][1:]
-                return self._at(location) + _prefix(location) + f"{detail['input']!r}: {message}"
+                return self._at(location) + _prefix(location) + f"{_cut(repr(detail['input']))}: {message}"
 
     def _at(self, location: Location) -> str:
         while location and location not in self.places:

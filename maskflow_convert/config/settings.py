@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Literal
@@ -75,8 +76,7 @@ class Classes(Model):
 
     @model_validator(mode="after")
     def _names_are_distinct(self) -> Classes:
-        names = self.names or ()
-        if twice := sorted({name for name in names if names.count(name) > 1}):
+        if twice := sorted(name for name, times in Counter(self.names or ()).items() if times > 1):
             raise ValueError(f"classes named twice: {', '.join(twice)}")
         return self
 
@@ -139,7 +139,7 @@ class ShardSize(Model):
             return value
         found = re.fullmatch(r"(\d+) *(images?|B|[KMG]i?B)", value)
         if not found:
-            raise ValueError(f"{value!r} is no size of a shard: write '256 MiB' or '500 images'")
+            raise ValueError(f"{value!r} is no size of a shard: write '64 MiB' or '500 images'")
         amount, unit = int(found[1]), found[2]
         if unit.startswith("image"):
             return {"amount": amount, "unit": "images"}
@@ -162,7 +162,10 @@ class Output(Model):
 
     directory: InputPath | None = Field(None, description="or `--output` on the command line")
     layout: Layout = Layout.DOCUMENTED
-    shard_size: ShardSize = ShardSize(amount=256 * 2**20, unit="bytes")
+    shard_size: ShardSize = Field(
+        ShardSize(amount=64 * 2**20, unit="bytes"),
+        description="small enough that workers have something to do to the end, and a killed run loses little",
+    )
     compression: Compression = Compression.NONE
     shuffle: int | None = Field(7, description="seed of the order of records; null keeps the order of the sources")
 

@@ -1,6 +1,7 @@
 """What is judged over a whole data set, in cases small enough to count."""
 
 import random
+import tracemalloc
 from functools import partial
 
 import pytest
@@ -40,6 +41,24 @@ class TestContents:
     def test_two_images_of_one_shard(self):
         [issue] = Contents().judge("train", [seen("a", "1"), seen("b", "1")])
         assert (issue.code, issue.record, issue.source) == ("image-content-duplicate", "b", "sources[0]")
+
+    def test_any_key_is_told_as_it_is(self):
+        keys = ["", " ", "a b", "train x of y", "ä\udc80", "line\nbreak\0"]
+        contents = Contents()
+        assert list(contents.judge("train", [seen(key, str(n)) for n, key in enumerate(keys)])) == []
+        issues = list(contents.judge("train", [seen("again", str(n)) for n in range(len(keys))]))
+        assert [issue.message for issue in issues] == [f"has the content of {key} of sources[0]" for key in keys]
+
+    def test_memory(self):
+        """A digest, a name, and little else an image."""
+        tracemalloc.start()
+        contents = Contents()
+        for begin in range(0, 20_000, 100):
+            images = [seen(f"{n:012d}.jpg", f"{n:016d}") for n in range(begin, begin + 100)]
+            assert list(contents.judge("train", images)) == []
+        kept, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert kept < 100 * 20_000
 
 
 class TestAreas:

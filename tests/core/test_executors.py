@@ -1,4 +1,4 @@
-"""One map, two ways: results in order, progress counted, failures handed on."""
+"""The serial executor, and how many workers there are; the other executor is in `test_processes`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import os
 
 import pytest
 
-from core.plugins.tasks import double, perish, prepare, prepared, stumble
-from maskflow_convert.errors import IssueError, OutputError
+from core.plugins.tasks import double
 from maskflow_convert.executors import run_serially, worker_count
-from maskflow_convert.processes import run_in_processes
 
 
 @pytest.mark.parametrize(
@@ -56,35 +54,3 @@ class TestSerially:
 
     def test_no_task(self):
         assert list(run_serially(double, [], print)) == []
-
-
-class TestInProcesses:
-    def test_results_and_progress(self):
-        """Later tasks are quicker, and still come later."""
-        seen: list[int] = []
-        results = list(run_in_processes(double, [1, 4, 2, 6], seen.append, workers=2, prepare=prepare))
-        assert [result for result, *_ in results] == [2, 8, 4, 12]
-        assert os.getpid() not in {pid for _, pid, _ in results}
-        assert all(processes == [pid] for _, pid, processes in results)
-        assert prepared == []
-        assert seen == sorted(seen)
-        assert seen[-1] == 1 + 4 + 2 + 6
-
-    def test_failure(self):
-        results = run_in_processes(stumble, [0, 1, 2], lambda done: None, workers=2, prepare=prepare)
-        assert next(results) == 0
-        with pytest.raises(IssueError) as caught:
-            next(results)
-        assert str(caught.value).startswith("error: x/a.png: image a.png: gone [image-missing]")
-
-    def test_death(self):
-        results = run_in_processes(perish, [0, 1], lambda done: None, workers=2, prepare=prepare)
-        with pytest.raises(OutputError, match="a worker process ended unexpectedly"):
-            next(results)
-
-    def test_progress_may_interrupt(self):
-        def interrupt(done: int) -> None:
-            raise KeyboardInterrupt
-
-        with pytest.raises(KeyboardInterrupt):
-            list(run_in_processes(double, [1, 2], interrupt, workers=2, prepare=prepare))

@@ -23,6 +23,7 @@ OURS = [
     "train-00000-of-00004.tfrecord.partial",
     "dataset.json.partial",
     "issues.jsonl.partial",
+    "unfinished.json",
 ]
 
 FOREIGN = [
@@ -48,10 +49,6 @@ def names(folder: Path) -> list[str]:
 
 
 class TestClear:
-    def test_makes_it(self, tmp_path):
-        clear(tmp_path / "a/b", Existing.REFUSE)
-        assert names(tmp_path / "a/b") == []
-
     @pytest.mark.parametrize("existing", list(Existing))
     def test_foreign_files_stay(self, tmp_path, existing):
         fill(tmp_path, *FOREIGN)
@@ -75,6 +72,19 @@ class TestClear:
         with pytest.raises(OutputError, match=f"holds {name}, and no data set that it belongs to"):
             clear(tmp_path, existing)
         assert names(tmp_path) == [name]
+
+    def test_what_is_done_is_kept_to_go_on_with(self, tmp_path):
+        fill(tmp_path, *OURS, *BESIDE, *FOREIGN)
+        clear(tmp_path, Existing.RESUME)
+        assert names(tmp_path) == sorted({*OURS, *BESIDE, *FOREIGN} - {"train-00000-of-00004.tfrecord.partial"})
+
+    def test_what_makes_it_whole_goes_first(self, tmp_path, monkeypatch):
+        """Killed while it clears, a run leaves no manifest of shards that are gone."""
+        fill(tmp_path, *OURS)
+        gone = []
+        monkeypatch.setattr(Path, "unlink", lambda path: gone.append(path.name))
+        clear(tmp_path, Existing.OVERWRITE)
+        assert gone[0] == "dataset.json"
 
     def test_removes_ours_only(self, tmp_path):
         fill(tmp_path, *OURS, *BESIDE, *FOREIGN)

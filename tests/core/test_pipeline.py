@@ -268,6 +268,8 @@ class TestFingerprint:
             ([{"id": 1, "file_name": "a.png"}, {"id": 3, "file_name": "b.png"}], False),
             ([{"id": 1, "file_name": "a.png"}, {"id": 2, "file_name": "c.png"}], False),
             ([{"id": 1, "file_name": "a.png"}], False),
+            ([{"id": 2, "file_name": "b.png"}, {"id": 1, "file_name": "a.png"}], False),
+            ([{"id": 1, "file_name": "a.png", "width": 900, "height": 900}, {"id": 2, "file_name": "b.png"}], False),
         ],
     )
     def test_follows_the_list_of_images(self, tmp_path, images, same):
@@ -335,7 +337,7 @@ class TestFailure:
         with pytest.raises(IssueError, match="polygon-too-few-points"):
             convert(path)
         left = set(contents(tmp_path / "out"))
-        assert left <= {"train-00000-of-00002.tfrecord", "train-00000-of-00002.json"}
+        assert left <= {"train-00000-of-00002.tfrecord", "train-00000-of-00002.json", "unfinished.json"}
         with pytest.raises(OutputError, match="unfinished"):
             convert(path)
 
@@ -348,7 +350,8 @@ class TestFailure:
         path = script(tmp_path, pictures, output={"shard_size": "2 images"})
         with pytest.raises(KeyboardInterrupt):
             convert(path, on_progress=interrupt)
-        assert set(contents(tmp_path / "out")) == {"train-00000-of-00002.tfrecord", "train-00000-of-00002.json"}
+        left = {"train-00000-of-00002.tfrecord", "train-00000-of-00002.json", "unfinished.json"}
+        assert set(contents(tmp_path / "out")) == left
         report = convert(path, existing=Existing.OVERWRITE)
         assert report.total.images_written == 4
 

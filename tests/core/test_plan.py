@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pickle
 import subprocess
 import sys
+import tracemalloc
 from collections import Counter
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -18,7 +21,7 @@ from maskflow_adapters.shapes import ShapesOptions
 from maskflow_convert import Config, Entry, Index
 from maskflow_convert.config import Source
 from maskflow_convert.errors import ConfigError, PluginError
-from maskflow_convert.plan import make_plan
+from maskflow_convert.plan import Plan, estimated_bytes, make_plan
 
 KEYS = [f"image-{number:05d}.jpg" for number in range(10_000)]
 
@@ -171,12 +174,17 @@ class TestShards:
         assert {len(keys) for _, keys in shards} <= {n + 100 // len(shards) for n in (0, 1)}
 
     def test_masks_have_a_size_too(self):
-        counts = [
-            len(plan(index(*KEYS[:100], pixels=100_000, positives=positives), output={"shard_size": "1 MB"}))
-            for positives in (0, 50_000, 100_000)
-        ]
+        """Three numbers each, of one byte or two."""
+        sizes, counts = zip(
+            *(
+                (estimated_bytes(entry), len(plan(index(*KEYS[:100], **fields), output={"shard_size": "1 MB"})))
+                for fields in ({"pixels": 100_000, "positives": positives} for positives in (0, 50_000, 100_000))
+                for entry in [Entry("a", None, **fields)]
+            ),
+            strict=True,
+        )
         assert counts[0] < counts[1] < counts[2]
-        assert counts[2] - counts[1] == pytest.approx(25, abs=1)
+        assert sizes[2] - sizes[1] == sizes[1] - sizes[0] == pytest.approx(250_000, rel=0.1)
 
     def test_of_unknown_size(self):
         assert 50 <= len(plan(index(*KEYS[:100]), output={"shard_size": "1 MB"})) <= 100
@@ -192,6 +200,33 @@ class TestShards:
         assert names == [f"train-{n:05d}-of-{len(names):05d}" for n in range(len(names))]
         assert [key for _, keys in shards for key in keys] == ["small-1", "huge", "small-2"]
         assert all(keys for _, keys in shards)
+
+    @pytest.mark.parametrize(
+        ("needed", "made"),
+        [
+            *((1, 1), (2, 2), (3, 4), (4, 4), (5, 6), (6, 6), (7, 8), (8, 8), (9, 10), (14, 14), (15, 16), (16, 16)),
+            *((17, 20), (21, 24), (31, 32), (32, 32), (33, 40), (41, 48), (63, 64), (64, 64), (65, 80), (129, 160)),
+        ],
+    )
+    def test_number_divides_well(self, needed, made):
+        size = -(-1000 * estimated_bytes(Entry("a", None)) // needed)
+        shards = plan(index(*KEYS[:1000]), output={"shard_size": f"{size} B"})
+        assert len(shards) == made
+        assert {len(keys) for _, keys in shards} <= {1000 // made, 1000 // made + 1}
+
+    @pytest.mark.parametrize("images", range(1, 40))
+    def test_no_more_shards_than_images(self, images):
+        shards = plan(index(*KEYS[:images]), output={"shard_size": f"{estimated_bytes(Entry('a', None))} B"})
+        assert len(shards) == images
+
+    def test_a_number_of_images_is_taken_at_its_word(self):
+        assert len(plan(index(*KEYS[:500]), output={"shard_size": "100 images"})) == 5
+
+    def test_beyond_all_measure(self):
+        """Sizes that do not fit into 64 bits, or are none."""
+        entries = [Entry(f"k{n}", None, pixels=pixels) for n, pixels in enumerate([2**62, 2**70, -5, 100])]
+        shards = plan(index(*entries), output={"shard_size": "1 GB", "shuffle": None})
+        assert [keys for _, keys in shards] == [["k0"], ["k1"], ["k2", "k3"]]
 
     def test_no_image(self):
         assert plan(index()) == []
@@ -224,7 +259,105 @@ class TestShards:
                 assert max(lengths) <= int(size.split()[0])
                 assert max(lengths) - min(lengths) <= 1
         assert len(set(names)) == len(names)
-        assert shards == make_plan(config, [index(*entries)])
+        assert list(shards) == list(make_plan(config, [index(*entries)]))
+
+
+class Anew(Sequence[Entry[Any]]):
+    """Entries that are made whenever they are asked for, as those of COCO are; `asked` counts how often."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.asked = 0
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, at: Any) -> Entry[Any]:
+        if not 0 <= at < self.count:
+            raise IndexError
+        self.asked += 1
+        return Entry(f"folder/image-{at:07d}.jpg", at, id=None, pixels=300_000)
+
+
+class TestMadeWhenAskedFor:
+    @pytest.fixture
+    def shards(self) -> Plan:
+        return make_plan(configured(2, output={"shard_size": "30 images"}), [Index(Anew(100), ["x"]), index("a", "b")])
+
+    def test_is_a_sequence_of_shards(self, shards):
+        everything = list(shards)
+        assert len(shards) == len(everything) == 4
+        assert shards.n_images == sum(len(shard.items) for shard in everything) == 102
+        assert shards[-1] == everything[3]
+        assert shards[1:3] == everything[1:3]
+        assert shards[::-2] == everything[::-2]
+        for at in (4, -5):
+            with pytest.raises(IndexError):
+                shards[at]
+
+    def test_a_shard_asks_for_its_own_images(self):
+        entries = Anew(1000)
+        shards = make_plan(configured(output={"shard_size": "10 images"}), [Index(entries, ["x"])])
+        assert entries.asked == 1000
+        assert len(shards[7].items) == 10
+        assert entries.asked == 1010
+
+    def test_a_shard_pickles_with_its_items(self, shards):
+        for shard in shards:
+            packed = pickle.dumps(shard)
+            assert pickle.loads(packed) == shard  # noqa: S301
+            assert len(packed) < 10_000
+
+    def test_memory(self):
+        """Some tens of bytes an image while the plan is made, fewer than ten afterwards."""
+        config = configured(splits={"train": 0.9, "val": 0.1}, output={"shard_size": "1000 images"})
+        make_plan(config, [Index(Anew(10), ["x"])])  # what is kept from the first time on
+        tracemalloc.start()
+        shards = make_plan(config, [Index(Anew(50_000), ["x"])])
+        kept, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert shards.n_images == 50_000
+        assert kept < 10 * 50_000
+        assert most < 100 * 50_000
+
+    def test_images_are_numbered_through_all_sources(self):
+        images = make_plan(configured(4), [index("a", "b"), index(), index("c"), index("d")]).images
+        assert [(item.source, item.entry.key) for item in images] == [(0, "a"), (0, "b"), (2, "c"), (3, "d")]
+        assert [images[number] for number in range(4)] == list(images)
+
+    def test_entries_that_are_not_as_many_as_they_say(self):
+        entries = Anew(5)
+        entries.__class__ = type("Miscounted", (Anew,), {"__len__": lambda self: 4})
+        with pytest.raises(
+            PluginError, match=r"sources\[0\].*: its index\(\) lists 5 entries and says that there are 4"
+        ):
+            make_plan(configured(2), [Index(entries, ["x"]), index("a")])
+
+
+class TestSample:
+    def drawn(self, count: int, *indexes: Index[Any]) -> list[tuple[str, list[str]]]:
+        shards = make_plan(configured(len(indexes), output={"shard_size": "3 images"}), indexes).sampled(count)
+        assert shards.n_images == sum(len(shard.items) for shard in shards)
+        return [(shard.name, [item.entry.key for item in shard.items]) for shard in shards]
+
+    @pytest.mark.parametrize("count", [0, 1, 4, 19, 20, 21, 10**9])
+    def test_is_by_the_hashes_of_the_keys(self, count):
+        def digest(key: str) -> int:
+            return int.from_bytes(hashlib.blake2b(f"sample\0000\0{key}".encode(), digest_size=8).digest(), "little")
+
+        wanted = sorted(KEYS[:20], key=digest)[:count]
+        everything = self.drawn(10**9, index(*KEYS[:20]))
+        assert self.drawn(count, index(*KEYS[:20])) == [
+            (name, [key for key in keys if key in wanted]) for name, keys in everything
+        ]
+
+    def test_of_a_sample(self):
+        shards = make_plan(configured(), [index(*KEYS[:50])])
+        assert list(shards.sampled(20).sampled(5)) == list(shards.sampled(5))
+
+    def test_of_one_key_in_two_sources_the_first_comes_first(self):
+        shards = make_plan(configured(2), [index("a"), index("a")]).sampled(1)
+        assert [item.source for shard in shards for item in shard.items] == [0]
 
 
 class TestIds:
@@ -267,6 +400,12 @@ class TestIds:
     def test_a_key_twice(self):
         with pytest.raises(PluginError, match=r"sources\[1\]: adapter a1: its index\(\) lists 'b\.png' twice"):
             plan(index("b.png"), index("a.png", "b.png", "b.png"))
+
+    def test_keys_of_one_hash_are_told_apart(self, monkeypatch):
+        monkeypatch.setattr("maskflow_convert.plan.hash", lambda text: 7, raising=False)
+        assert len(split_of(plan(index("a.png", "b.png", "c.png")))) == 3
+        with pytest.raises(PluginError, match=r"lists 'b\.png' twice"):
+            plan(index("a.png", "b.png", "c.png", "b.png"))
 
     @given(st.lists(st.none() | st.integers(0, 20), max_size=8))
     def test_any(self, given_ids):
