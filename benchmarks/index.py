@@ -1,13 +1,14 @@
 """Measure how long, and how much memory, it takes to open a large COCO annotation file.
 
-    python benchmarks/index.py [--megabytes N | --annotations FILE] [--repeat N]
+    python benchmarks/index.py [--megabytes N | --annotations FILE] [--order random|images] [--repeat N]
 
 Each way in a process of its own: the `json` module, `pycocotools.COCO`, and the index of this product's COCO
-adapter. The file is made by repeating a small one under new ids, unless one is given.
+adapter. The file is made by repeating a small one under new ids, unless one is given; its annotations come in random
+order, as in COCO's own files, or in that of their images.
 
 Time is measured inside the process, without its start and its imports. Memory is the peak of the process's
-anonymous memory (`RssAnon` of Linux, sampled every 10 ms). Pages of a mapped file do not count there, for the
-system can drop them at any time; the peak with them is shown beside it.
+anonymous memory (`RssAnon` of Linux, sampled every 10 ms), the interpreter and its libraries included. Pages of
+files do not count there, for the system can drop them at any time; the peak with them is shown beside it.
 """
 
 from __future__ import annotations
@@ -52,10 +53,11 @@ def main() -> None:
     file = parser.add_mutually_exclusive_group()
     file.add_argument("--annotations", type=Path, metavar="FILE", help="open this COCO file")
     file.add_argument("--megabytes", type=int, default=443, metavar="N", help="size to make (default: 443)")
+    parser.add_argument("--order", choices=("random", "images"), default="random", help="of annotations made")
     parser.add_argument("--repeat", type=int, default=3, metavar="N", help="runs of each (default: 3)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="maskflow-benchmark-") as name:
-        path = arguments.annotations or make_file(Path(name), arguments.megabytes * 1_000_000)
+        path = arguments.annotations or make_file(Path(name), arguments.megabytes * 1_000_000, arguments.order)
         rounds = [[open_file(path, reader) for reader in READERS.values()] for _ in range(arguments.repeat)]
         figures = dict(zip(READERS, map(summarise, zip(*rounds, strict=True)), strict=True))
         print(f"{path.stat().st_size / 1e6:.0f} MB; median of {arguments.repeat} runs; {machine(*LIBRARIES)}")
@@ -65,14 +67,14 @@ def main() -> None:
 # The file
 
 
-def make_file(folder: Path, size: int) -> Path:
+def make_file(folder: Path, size: int, order: str = "random") -> Path:
     """Repeat the annotations of the photographs to a file of about `size` bytes."""
     dataset = prepare(folder / "photographs")
     copies = max(1, size // sum(len(compact_json(copy)) + 1 for copy in one_copy(dataset)))
     path = folder / "instances.json"
     with path.open("w") as file:
         write_section(file, '{"images":[', large_images(dataset, copies))
-        write_section(file, '],"annotations":[', large_annotations(dataset, copies))
+        write_section(file, '],"annotations":[', ANNOTATIONS[order](dataset, copies))
         file.write(f'],"categories":{compact_json(dataset["categories"])}}}')
     print(" and ".join(f"{copies * len(dataset[what])} {what}" for what in ("images", "annotations")))
     return path
@@ -104,6 +106,16 @@ def large_annotations(dataset: Dataset, copies: int) -> Iterator[Dataset]:
     order = list(range(copies * len(annotations)))
     random.Random(7).shuffle(order)  # noqa: S311
     return (copy_annotation(annotations[i % len(annotations)], i // len(annotations)) for i in order)
+
+
+def ordered_annotations(dataset: Dataset, copies: int) -> Iterator[Dataset]:
+    """Yield the annotations of all copies, image after image, as most tools write them."""
+    positions = {image["id"]: n for n, image in enumerate(dataset["images"])}
+    annotations = sorted(dataset["annotations"], key=lambda annotation: positions[annotation["image_id"]])
+    return (copy_annotation(annotation, n) for n in range(copies) for annotation in annotations)
+
+
+ANNOTATIONS = {"random": large_annotations, "images": ordered_annotations}
 
 
 # The measurement

@@ -37,7 +37,7 @@ SIZES = {"one by one": (), f"batches of {BATCH}": (str(BATCH),)}
 
 @dataclass(frozen=True)
 class Reading:
-    """One pass over all records.
+    """One pass over all records, in the steady state.
 
     Attributes:
         last: seconds until the last element was there.

@@ -58,6 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _INTERRUPTED
     except BrokenPipeError:
         _discard_output()
+    except MemoryError:
+        _tell("memory is used up; take fewer workers (`run.workers`), or a machine with more of it")
+        return OutputError.exit_code
     except OSError as error:
         _discard_output()
         _tell(f"the standard output cannot be written: {error.strerror}")

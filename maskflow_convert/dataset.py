@@ -7,6 +7,7 @@ uint8 of 0 and 1, `class_ids` `[N]` int64, `image_id` `[]` int64. In the layout 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -37,6 +38,9 @@ except ModuleNotFoundError as missing:
 
 Element = tuple[NDArray[Any], dict[str, NDArray[Any]]]
 
+_FILES_AT_ONCE = 16
+_READ_AHEAD = 2  # elements or batches
+
 _FEATURES = {
     "image/id": tf.io.FixedLenFeature([], tf.int64),
     "image/width": tf.io.FixedLenFeature([], tf.int64),
@@ -60,7 +64,7 @@ def decode_example(
         depth: bits of a sample, 8 or 16.
 
     Returns:
-        One element as the module's docstring states it.
+        One element as the module's docstring states it. An index outside `[N, W, H]` is an `InvalidArgumentError`.
     """
     features = tf.io.parse_single_example(serialized, _FEATURES)
     image = tf.io.decode_png(
@@ -70,7 +74,8 @@ def decode_example(
         image = tf.transpose(image, [1, 0, 2])
     shape = tf.stack([features["image/n_objects"], features["image/width"], features["image/height"]])
     indices = tf.reshape(features["image/masks_indices"], [-1, 3])
-    masks = tf.scatter_nd(indices, tf.ones(tf.shape(indices)[:1], tf.uint8), shape)
+    positive = tf.SparseTensor(indices, tf.ones(tf.shape(indices)[:1], tf.uint8), shape)
+    masks = tf.sparse.to_dense(positive, validate_indices=False)  # whether they are sorted: `validate` asks that
     masks = tf.ensure_shape(masks, [None, None, None])
     return image, {"masks": masks, "class_ids": features["image/class_ids"], "image_id": features["image/id"]}
 
@@ -85,19 +90,26 @@ def build_dataset(
     seed: int | None = None,
     repeat: int = 1,
     batch_size: int | None = None,
+    deterministic: bool = True,
 ) -> tf.data.Dataset:
     """A data set of written records.
+
+    It decodes as many records at once as there are processors. TensorFlow's autotuning is off in it, for the end of an
+    iteration often waits for that, as long again as the iteration took; `with_options` turns it on again.
 
     Args:
         records: an output directory, a `.tfrecord` file, or several.
         split: of an output directory, only this split.
         layout: for files that no `dataset.json` lies beside; it is never guessed.
         channels: 1 or 3 to convert the images to that; None leaves them as they are stored.
-        shuffle: size of the buffer that records are drawn from at random; None keeps their order.
+        shuffle: size of the buffer that records are drawn from at random; None keeps their order. The buffer is filled
+            from several files at once, and the files are shuffled too, all anew in every epoch.
         seed: of the shuffling.
         repeat: number of epochs, -1 for ever.
         batch_size: images and masks of a batch are padded to the largest of it with 0 at the far ends of their axes,
             and so are `class_ids`: 0 is background, and a padded object has no pixel.
+        deterministic: the same seed, or none without shuffling, gives the same order every time. False gives that up:
+            files are read several at once also without shuffling, and whatever is decoded first comes first.
 
     Raises:
         ConfigError: the layout is not known, the split does not exist, or the images do not make a batch.
@@ -106,18 +118,37 @@ def build_dataset(
     stored = _Stored.of(Records.find(records, split=split), layout)
     if batch_size is not None and channels is None and stored.channels == 0:
         raise ConfigError("the images have 1 or 3 channels, and a batch has one number of them: say channels=1 or 3")
-    names = [str(path) for path in stored.paths]
-    dataset = tf.data.TFRecordDataset(names, "GZIP" if stored.compression is Compression.GZIP else "")
-    if shuffle is not None:
-        dataset = dataset.shuffle(shuffle, seed=seed)
+    dataset = _serialized(stored, shuffle=shuffle, seed=seed, deterministic=deterministic)
     dataset = dataset.repeat(repeat).map(
         partial(decode_example, layout=stored.layout, channels=channels or stored.channels, depth=stored.depth),
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=True,
+        num_parallel_calls=os.cpu_count(),
+        deterministic=deterministic,
     )
     if batch_size is not None:
         dataset = dataset.padded_batch(batch_size)
-    return dataset.prefetch(tf.data.AUTOTUNE)
+    return dataset.prefetch(_READ_AHEAD).with_options(_without_autotuning())
+
+
+def _serialized(stored: _Stored, *, shuffle: int | None, seed: int | None, deterministic: bool) -> tf.data.Dataset:
+    """The records as they are stored: one file after the other, unless their order is drawn or given up."""
+    files = tf.data.Dataset.from_tensor_slices(tf.constant([str(path) for path in stored.paths], tf.string))
+    compression = "GZIP" if stored.compression is Compression.GZIP else ""
+    read = partial(tf.data.TFRecordDataset, compression_type=compression)
+    if deterministic and shuffle is None:
+        return files.flat_map(read)
+    if shuffle is not None:
+        files = files.shuffle(len(stored.paths) or 1, seed=seed)
+    records = files.interleave(
+        read, cycle_length=_FILES_AT_ONCE, num_parallel_calls=_FILES_AT_ONCE, deterministic=deterministic
+    )
+    return records if shuffle is None else records.shuffle(shuffle, seed=seed)
+
+
+def _without_autotuning() -> tf.data.Options:
+    """The thread that tunes sleeps longer and longer, often through the end of the iteration, which waits for it."""
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return options
 
 
 def dataset_from_config(config: Config | PathOrName, *, split: str | None = None) -> tf.data.Dataset:

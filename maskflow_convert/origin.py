@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from pydantic import JsonValue, ValidationError
 
 import maskflow_convert
 from maskflow_convert import manifest, registry
-from maskflow_convert.errors import OutputError, PluginError
+from maskflow_convert.errors import OutputError
 from maskflow_convert.manifest import Manifest
 from maskflow_convert.output import holds_data_set, replace_text
 from maskflow_convert.prepare import DataSet
@@ -127,18 +128,11 @@ def finish(folder: Path) -> None:
 
 
 def _paths(data_set: DataSet) -> list[Path]:
-    """The files and folders that the sources are read from.
-
-    Raises:
-        PluginError: an adapter cannot tell.
-    """
+    """The files and folders that the sources are read from, as far as their adapters can tell."""
     paths: set[Path] = set()
-    for number, adapter in enumerate(data_set.adapters):
-        try:
+    for adapter in data_set.adapters:
+        with suppress(Exception, SystemExit):  # somebody else's code, and not worth failing for
             paths.update(map(Path, adapter.sources()))
-        except (Exception, SystemExit) as error:  # somebody else's code
-            name = data_set.config.adapter_name(number)
-            raise PluginError(f"{name}: its sources() raised {type(error).__name__}: {error}") from error
     return sorted(paths)
 
 

@@ -78,6 +78,9 @@ class Outlines:
 
         The outline must go from one side to the other. A corner that touches, and a stretch that is walked twice, are
         no crossing; nor is a change of sides along such a stretch.
+
+        Where more than `overlaps.MOST_PAIRS` pairs of edges lie beside each other, as in a scribble of some 4,000
+        points, only edges that are near are compared: a crossing may go unseen, or one further on is told.
         """
         outlines = self._distinct()
         found: dict[int, tuple[int, float, complex]] = {}

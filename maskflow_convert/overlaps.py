@@ -12,11 +12,17 @@ Numbers = NDArray[np.int64]
 MOST_AT_ONCE = 2**19
 """Pairs that are looked at together: some tens of megabytes."""
 
+MOST_PAIRS = 2**23
+"""Candidates that are looked at altogether: a second or two."""
+
 _MANY = 32  # candidates for each box, from which it is worth trying the other axis
 
 
 def overlapping(boxes: NDArray[np.float64], groups: Numbers) -> Iterator[tuple[Numbers, Numbers]]:
     """Pairs of boxes of one group that overlap or touch, each pair once, in arrays of a bounded length.
+
+    Where that would be more than `MOST_PAIRS` candidates, each box is held against so many of the next ones along the
+    axis that it is not, and pairs further apart go unseen. It takes some 4,000 boxes that all lie beside each other.
 
     Args:
         boxes: `[4, N]` x0, y0, x1, y1, all finite.
@@ -30,6 +36,8 @@ def overlapping(boxes: NDArray[np.float64], groups: Numbers) -> Iterator[tuple[N
         other = _candidates(across, groups)
         if int(other[1].sum()) < int(followers.sum()):
             (order, followers), across = other, swept
+    if int(followers.sum()) > MOST_PAIRS:
+        followers = np.minimum(followers, max(MOST_PAIRS // len(followers), 1))
     low, high = across[:, order]
     for first, last in _batches(followers):
         number = followers[first:last]

@@ -47,6 +47,11 @@ class StoredShard:
     entry: ShardFile | None
     compression: Compression | None
 
+    @property
+    def name(self) -> str:
+        """What the file is called."""
+        return self.path.name
+
 
 @dataclass
 class ShardVerdict:

@@ -9,11 +9,10 @@ import msgspec
 from pydantic import Field
 
 from maskflow_adapters import json_text
-from maskflow_adapters.coco_file import Id
-from maskflow_adapters.coco_index import CocoRecord, annotation_name, index_file, stated_area
-from maskflow_convert import Adapter, AdapterOptions, Image, Index, InputPath, Instance, Issue, Loss, Sample
+from maskflow_adapters.coco_elements import Id, annotation_name
+from maskflow_adapters.coco_index import CocoRecord, index_file
+from maskflow_convert import Adapter, AdapterOptions, Index, InputPath, Instance, Issue, Loss, Sample
 from maskflow_convert.errors import RecordError, ShapeError
-from maskflow_convert.shape import Box, Polygons, Rle, Shape
 
 
 class CocoOptions(AdapterOptions):
@@ -36,9 +35,9 @@ class CocoAdapter(Adapter[CocoOptions, CocoRecord]):
 
     def read(self, record: CocoRecord) -> Sample:
         """The image and its annotations; an annotation without a meaning becomes an issue of the sample."""
-        instances: list[Instance] = []
+        instances: list[Plain] = []
         issues: list[Issue] = []
-        for offset, text in self._annotations(record):
+        for (offset, _), text in zip(record.spans, self._texts(record), strict=True):
             try:
                 instances.append(_instance(text, record.categories, offset))
             except ShapeError as error:
@@ -47,13 +46,19 @@ class CocoAdapter(Adapter[CocoOptions, CocoRecord]):
                 issues.append(
                     Issue(error.code, error.message, object=name, path=str(path), line=line, loss=Loss.OBJECT)
                 )
-        folder = self.options.annotations.parent if self.options.images is None else self.options.images
-        return Sample(
-            key=record.file_name,
-            image=Image(path=folder / record.file_name, root=folder, width=record.width, height=record.height),
-            instances=tuple(instances),
-            issues=tuple(issues),
+        folder = self._folder
+        image = {"path": folder / record.file_name, "root": folder, "width": record.width, "height": record.height}
+        return Sample.model_validate(
+            {"key": record.file_name, "image": image, "instances": instances, "issues": issues}
         )
+
+    def sources(self) -> list[Path]:
+        """The file, and the folder of the images."""
+        return [self.options.annotations, self._folder]
+
+    @property
+    def _folder(self) -> Path:
+        return self.options.annotations.parent if self.options.images is None else self.options.images
 
     def where(self, record: CocoRecord, instance: Instance) -> tuple[Path, int] | None:
         """The line of the annotation."""
@@ -62,16 +67,17 @@ class CocoAdapter(Adapter[CocoOptions, CocoRecord]):
     def _line(self, offset: int) -> tuple[Path, int]:
         return self.options.annotations, json_text.line_of(self.options.annotations, offset)
 
-    def _annotations(self, record: CocoRecord) -> Iterator[tuple[int, bytes]]:
-        """`(offset, text)` of each annotation."""
+    def _texts(self, record: CocoRecord) -> Iterator[bytes]:
+        """The text of each annotation."""
         path = self.options.annotations
         try:
-            with path.open("rb", buffering=0) as file:
-                for offset, length in record.spans:
-                    file.seek(offset)
-                    yield offset, file.read(length)
+            yield from json_text.read_spans(path, record.spans)
         except OSError as error:
             raise RecordError(f"cannot be read: {error.strerror}", path) from error
+
+
+Plain = dict[str, object]
+"""What a model is made from: nested, so that a sample is validated in one go, which is quicker than part by part."""
 
 
 class _RunLengths(msgspec.Struct):
@@ -87,48 +93,65 @@ class _Annotation(msgspec.Struct):
     iscrowd: bool | int | None = None
 
 
+class _WithArea(_Annotation):
+    area: float | None = None
+
+
 _ANNOTATION = msgspec.json.Decoder(_Annotation)
+_WITH_AREA = msgspec.json.Decoder(_WithArea)
 
 
-def _instance(text: bytes, categories: Mapping[Id, str], offset: int) -> Instance:
+def _instance(text: bytes, categories: Mapping[Id, str], offset: int) -> Plain:
     """The instance that an annotation describes, which stands at that offset of the file.
 
     Raises:
         ShapeError: `annotation-broken`, `category-unknown`, `object-shape-missing`.
     """
+    annotation, area = _parse(text)
+    if annotation.category_id not in categories:
+        raise ShapeError("category-unknown", f"category {annotation.category_id} is not listed with one name")
+    return {
+        "label": categories[annotation.category_id],
+        "shape": _shape(annotation),
+        "crowd": bool(annotation.iscrowd),
+        "id": None if annotation.id is None else str(annotation.id),
+        "offset": offset,
+        "stated_box": _box(annotation) if annotation.segmentation else None,
+        "stated_area": area,
+    }
+
+
+def _parse(text: bytes) -> tuple[_Annotation, float | None]:
+    """The annotation and the area in pixels that it states; None if that is none, since nothing depends on it."""
+    try:
+        found = _WITH_AREA.decode(text)
+    except json_text.UNPARSABLE:
+        pass
+    else:
+        return found, found.area
     try:
         annotation = json_text.decode(text, _ANNOTATION)
     except json_text.UNPARSABLE as error:
         raise ShapeError("annotation-broken", str(error)) from error
-    if annotation.category_id not in categories:
-        raise ShapeError("category-unknown", f"category {annotation.category_id} is not listed with one name")
-    return Instance(
-        label=categories[annotation.category_id],
-        shape=_shape(annotation),
-        crowd=bool(annotation.iscrowd),
-        id=None if annotation.id is None else str(annotation.id),
-        offset=offset,
-        stated_box=_box(annotation) if annotation.segmentation else None,
-        stated_area=stated_area(text),
-    )
+    return annotation, None
 
 
-def _shape(annotation: _Annotation) -> Shape:
+def _shape(annotation: _Annotation) -> Plain:
     """The mask, in the encoding that the type of `segmentation` tells; the box only where there is no mask."""
     match annotation.segmentation:
         case _RunLengths(size=(rows, columns), counts=counts):
             if rows < 1 or columns < 1:
                 raise ShapeError("annotation-broken", f"the run lengths have the size {rows} x {columns}")
-            return Rle(height=rows, width=columns, counts=counts if isinstance(counts, str) else tuple(counts))
+            return {"kind": "rle", "height": rows, "width": columns, "counts": counts}
         case [_, *_] as parts:
-            return Polygons(parts=tuple(map(tuple, parts)))
+            return {"kind": "polygons", "parts": parts}
     if box := _box(annotation):
         return box
     raise ShapeError("object-shape-missing", "the annotation has neither a segmentation nor a box of four numbers")
 
 
-def _box(annotation: _Annotation) -> Box | None:
+def _box(annotation: _Annotation) -> Plain | None:
     match annotation.bbox:
         case [x, y, width, height]:
-            return Box(x0=x, y0=y, x1=x + width, y1=y + height)
+            return {"kind": "box", "x0": x, "y0": y, "x1": x + width, "y1": y + height}
     return None

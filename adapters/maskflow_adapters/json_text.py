@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import accumulate
+from mmap import mmap
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,9 +17,14 @@ import msgspec
 T = TypeVar("T")
 
 _BLOCK = 1 << 14
-_NON_FINITE = re.compile(
-    rb'"(?:[^"\\]|\\.)*+"?|(?<![\w.+-])(NaN|-?Infinity)(?![\w.+-])', re.DOTALL
-)  # a string is passed over whole
+_NEAR = 1 << 12  # bytes between two spans that are read with them
+_READ_AT_ONCE = 1 << 14  # bytes
+_UP_TO_NON_FINITE = re.compile(
+    rb"""(?: [^"NI-]++ | "(?:[^"\\]++|\\.)*+"? | (?!{literal})[NI-] )*+ ({literal})""".replace(
+        b"{literal}", rb"(?<![\w.+-])(?:NaN|-?Infinity)(?![\w.+-])"
+    ),
+    re.DOTALL | re.VERBOSE,
+)  # strings are passed over whole
 
 UNPARSABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 """What msgspec raises for text that is no JSON, of another structure than wanted, or nested too deep."""
@@ -29,7 +37,7 @@ class Lines:
         self._path = path
         with path.open("rb") as file:
             blocks = iter(lambda: file.read(_BLOCK), b"")
-            self._before = list(accumulate((block.count(b"\n") for block in blocks), initial=0))
+            self._before = array("q", accumulate((block.count(b"\n") for block in blocks), initial=0))
         self._kept = (-1, b"")
 
     def line(self, offset: int) -> int:
@@ -58,9 +66,64 @@ def _lines(path: Path, size: int, modified: int) -> Lines:
     return Lines(path)
 
 
+def read_spans(path: Path, spans: Iterable[tuple[int, int]]) -> Iterator[bytes]:
+    """The bytes at each `(offset, length)`; what follows closely is read in one go."""
+    with path.open("rb", buffering=0) as file:
+        for neighbours in _neighbours(spans):
+            begin = neighbours[0][0]
+            file.seek(begin)
+            text = file.read(sum(neighbours[-1]) - begin)
+            for offset, length in neighbours:
+                yield text[offset - begin : offset - begin + length]
+
+
+def _neighbours(spans: Iterable[tuple[int, int]]) -> Iterator[Sequence[tuple[int, int]]]:
+    together: list[tuple[int, int]] = []
+    begin = end = 0
+    for offset, length in spans:
+        if together and not (0 <= offset - end <= _NEAR and offset + length - begin <= _READ_AT_ONCE):
+            yield together
+            together = []
+        if not together:
+            begin = offset
+        together.append((offset, length))
+        end = offset + length
+    if together:
+        yield together
+
+
 def zero_non_finite(text: bytes) -> bytes:
     """Put zeros in the place of NaN and Infinity, as long as these, so that every other byte stays where it was."""
-    return _NON_FINITE.sub(lambda match: match[0] if match[1] is None else b"0." + b"0" * (len(match[0]) - 2), text)
+    zeroed = bytearray(text)
+    zero_in_place(zeroed)
+    return bytes(zeroed)
+
+
+def zero_in_place(text: bytearray | mmap) -> None:
+    """Do so in the text itself."""
+    if text.find(b"NaN") < 0 and text.find(b"Infinity") < 0:
+        return
+    at = 0
+    while match := _UP_TO_NON_FINITE.match(text, at):
+        begin, at = match.span(1)
+        text[begin:at] = b"0." + b"0" * (at - begin - 2)
+
+
+def decode_zeroed(text: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+    """Parse a piece of JSON, zeros in the place of NaN and Infinity.
+
+    Raises:
+        UNPARSABLE: it is none, or of another structure.
+    """
+    try:
+        return decoder.decode(text)
+    except msgspec.ValidationError:
+        raise
+    except UNPARSABLE:
+        zeroed = zero_non_finite(text)
+        if zeroed == text:
+            raise
+        return decoder.decode(zeroed)
 
 
 def decode(text: bytes, decoder: msgspec.json.Decoder[T]) -> T:

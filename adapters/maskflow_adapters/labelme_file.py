@@ -17,6 +17,12 @@ from maskflow_convert.errors import RecordError
 
 _Length = Annotated[int, msgspec.Meta(ge=1, lt=2**31)]
 
+MAX_BYTES = 2**28
+"""Longest file that is read; nearly all of a long one is an image."""
+
+MAX_SHAPE_BYTES = 2**24
+"""Longest text of one shape that is read: some million points."""
+
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -78,10 +84,7 @@ def read_file(path: Path) -> LabelmeFile:
     Raises:
         RecordError: it cannot be read or is broken; `file-foreign`: it is JSON, and not LabelMe's.
     """
-    try:
-        text = path.read_bytes()
-    except OSError as error:
-        raise RecordError(f"cannot be read: {error.strerror}", path) from error
+    text = _read(path)
     begin = len(_BYTE_ORDER_MARK) if text.startswith(_BYTE_ORDER_MARK) else 0
     try:
         parsed, head = _parse(text, begin)
@@ -94,6 +97,17 @@ def read_file(path: Path) -> LabelmeFile:
     first = _address(parsed)
     spans = tuple((_address(shape) - first, len(memoryview(shape))) for shape in head.shapes)
     return LabelmeFile(path, text, head, spans)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise RecordError(f"cannot be read: {error.strerror}", path) from error
+    if len(text) > MAX_BYTES:
+        raise RecordError(f"is longer than {MAX_BYTES:,} bytes, the most that is read of a LabelMe file", path, 1)
+    return text
 
 
 def _parse(text: bytes, begin: int) -> tuple[bytes, Head]:

@@ -17,13 +17,16 @@ import msgspec
 from pydantic import JsonValue, ValidationError
 
 from maskflow_adapters import json_text
-from maskflow_adapters.labelme_file import LabelmeFile
+from maskflow_adapters.labelme_file import MAX_SHAPE_BYTES, LabelmeFile
 from maskflow_convert import Bitmap, Drawing, Instance, Issue, Polygons, Union
 from maskflow_convert.errors import ShapeError
 from maskflow_convert.shape import Mask
 
 NO_CLASSES = ("__ignore__", "_background_")
 """Labels that LabelMe's converters reserve."""
+
+MAX_LABEL = 1000
+"""Most characters of a label: every message about the object repeats it."""
 
 _WITHOUT_AREA = ("line", "linestrip", "point", "points")
 
@@ -84,7 +87,7 @@ def labels_of(file: LabelmeFile) -> Iterator[str]:
             label = json_text.decode(text, _LABEL).label
         except json_text.UNPARSABLE:
             continue
-        if label not in NO_CLASSES:
+        if label not in NO_CLASSES and len(label) <= MAX_LABEL:
             yield label
 
 
@@ -159,10 +162,16 @@ def instance_of(file: LabelmeFile, pieces: Sequence[Piece], strokes: Strokes) ->
 
 
 def _decode(text: bytes) -> _Shape:
+    if len(text) > MAX_SHAPE_BYTES:
+        told = f"it is {len(text):,} bytes long; the most that is read of a shape is {MAX_SHAPE_BYTES:,}"
+        raise ShapeError("annotation-broken", told)
     try:
         shape = json_text.decode(text, _SHAPE)
     except json_text.UNPARSABLE as error:
         raise ShapeError("annotation-broken", str(error)) from error
+    if len(shape.label) > MAX_LABEL:
+        told = f"its label has {len(shape.label):,} characters; the most that a label may have is {MAX_LABEL:,}"
+        raise ShapeError("annotation-broken", told)
     if shape.label in NO_CLASSES:
         raise ShapeError("object-ignored", f"its label is {shape.label}")
     return shape

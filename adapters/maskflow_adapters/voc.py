@@ -167,10 +167,10 @@ class _Finder:
 
     def _boxed(self, listed: Listed, name: str) -> None:
         each = listed.object
-        if each.name is None:
-            self._lose("annotation-broken", "the object has no <name>", name, each.line)
-        elif each.fault is not None:
+        if each.fault is not None:
             self._lose("annotation-broken", each.fault, name, each.line)
+        elif each.name is None:
+            self._lose("annotation-broken", "the object has no <name>", name, each.line)
         elif listed.box is None:
             self._lose("object-shape-missing", f"{each.name} has no mask and no <bndbox>", name, each.line)
         else:

@@ -20,6 +20,7 @@ SPLITS = ("train", "val", "test")
 _USUAL_LISTS = ("Segmentation", "Main", ".")
 """Where the splits are looked for if no list is named: in the first of these that has one of them."""
 
+_SHOWN = 255  # characters of a name that an issue quotes
 _MEMBERSHIP = re.compile(r"(?P<name>.*\S)\s+(?:-1|0|1)")
 
 
@@ -235,16 +236,15 @@ def _listed(path: Path, files: _Files) -> tuple[list[str], list[Issue]]:
         name = files.find(str(pure))
         if name is not None and names.setdefault(name, line) == line:
             continue
+        shown = written if len(written) <= _SHOWN else f"{written[:_SHOWN]}..."
         if name is not None:
-            told = f"{written} is in line {names[name]}, too"
-            issues.append(
-                Issue("image-key-duplicate", told, Severity.WARNING, record=written, path=str(path), line=line)
-            )
+            told = f"{shown} is in line {names[name]}, too"
+            issues.append(Issue("image-key-duplicate", told, Severity.WARNING, record=shown, path=str(path), line=line))
             continue
-        code, told = "image-missing", f"{written} has no image, no annotation file and no instance mask"
+        code, told = "image-missing", f"{shown} has no image, no annotation file and no instance mask"
         if pure.is_absolute() or ".." in pure.parts:
-            code, told = "image-outside-folder", f"{written} leads out of the folders of the data set"
-        issues.append(Issue(code, told, record=written, path=str(path), line=line, loss=Loss.IMAGE))
+            code, told = "image-outside-folder", f"{shown} leads out of the folders of the data set"
+        issues.append(Issue(code, told, record=shown, path=str(path), line=line, loss=Loss.IMAGE))
     if not names and not issues:
         raise SourceError("lists no image", path)
     return list(names), issues

@@ -15,6 +15,9 @@ from maskflow_convert.errors import SourceError
 
 BACKGROUND, VOID = 0, 255
 
+MAX_NAME = 1000
+"""Most characters of a name: every message about an object repeats it."""
+
 VOC_CLASSES = (
     "aeroplane",
     "bicycle",
@@ -41,7 +44,7 @@ VOC_CLASSES = (
 
 _BACKGROUND_NAMES = ("background", "_background_", "__background__")
 _IGNORED = "__ignore__"
-_COMMENT = re.compile(r"(^|\s+)#.*")
+_COMMENT = re.compile(r"(^|\s)#.*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,10 @@ def read_names(path: Path) -> ClassNames:
     written: list[tuple[int, str, int | None]] = []
     for number, line in enumerate(lines, start=1):
         text = _COMMENT.sub("", line).strip()
+        if len(text) > MAX_NAME:
+            raise SourceError(
+                f"has a line of {len(text):,} characters; a name has {MAX_NAME:,} at the most", path, number
+            )
         if text and text != _IGNORED:
             written.append((number, *_entry(path, number, text)))
     if not written:

@@ -14,13 +14,17 @@ from pathlib import Path
 
 from lxml import etree
 
+from maskflow_adapters.voc_labels import MAX_NAME
 from maskflow_convert.errors import RecordError
 
 MAX_BYTES = 16 * 2**20
 """Longest file that is read: some 50,000 objects."""
 
+MAX_OBJECTS = 50_000
+
 Corners = tuple[float, float, float, float]
 
+_SHOWN = 60  # characters of a text that a message quotes
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 _TRUTH = {"0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
 
@@ -33,7 +37,7 @@ class VocObject:
         name: its class; None if it has none.
         line: where it begins, 1-based.
         corners: `(xmin, ymin, xmax, ymax)` as written; None if it has no box of four numbers.
-        fault: what is wrong with its box, if there is one.
+        fault: what is wrong with its name or its box, if they are there.
         attributes: `difficult`, `truncated` and `occluded` as truth values, `pose` as text; what is not said is not in.
     """
 
@@ -62,6 +66,8 @@ def read_annotation(path: Path) -> Annotation:
         RecordError: it cannot be read, is no XML, has a document type, or is no annotation.
     """
     root = _parse(path)
+    if len(root.findall("object", None)) > MAX_OBJECTS:
+        raise RecordError(f"lists more than {MAX_OBJECTS:,} objects, the most that is read", path, _line(root))
     return Annotation(
         line=_line(root),
         filename=_text(root, "filename"),
@@ -109,8 +115,11 @@ def _read(path: Path) -> bytes:
 
 def _object(element: etree._Element) -> VocObject:
     corners, fault = _box(element.find("bndbox"))
+    name = _text(element, "name")
+    if name is not None and len(name) > MAX_NAME:
+        name, fault = None, f"its <name> has {len(name):,} characters; the most that it may have is {MAX_NAME:,}"
     return VocObject(
-        name=_text(element, "name"),
+        name=name,
         line=_line(element),
         corners=corners,
         fault=fault,
@@ -130,7 +139,7 @@ def _box(element: etree._Element | None) -> tuple[Corners | None, str | None]:
         try:
             numbers.append(float(text))
         except ValueError:
-            return None, f"<{side}> is no number: {text!r}"
+            return None, f"<{side}> is no number: {_cut(text)!r}"
     xmin, ymin, xmax, ymax = numbers
     return (xmin, ymin, xmax, ymax), None
 
@@ -154,13 +163,18 @@ def _length(path: Path, element: etree._Element | None) -> int | None:
     except ValueError:
         length = math.nan
     if not (length.is_integer() and 0 <= length < 2**31):
-        raise RecordError(f"the {element.tag!s} of the image is {text!r}", path, _line(element))
+        raise RecordError(f"the {element.tag!s} of the image is {_cut(text)!r}", path, _line(element))
     return int(length) or None
 
 
 def _text(element: etree._Element, tag: str) -> str | None:
     """The text of the first child of that tag; None if there is none, or nothing in it."""
     return (element.findtext(tag) or "").strip() or None
+
+
+def _cut(text: str) -> str:
+    """The text as messages quote it."""
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def _line(element: etree._Element) -> int:

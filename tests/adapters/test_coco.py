@@ -494,6 +494,15 @@ def test_an_orphan_is_named(tmp_path, owner):
     assert [i.id for i in read_all(adapter)[0].instances] == ["6"]
 
 
+def test_an_orphan_may_have_a_taken_id_as_well(tmp_path):
+    adapter = adapter_of(tmp_path, a_file([an_annotation(5), an_annotation(5, 9), an_annotation(5, None)]))
+    assert index_rows(adapter.index()) == [
+        ["annotation-id-duplicate", None, "5", None],
+        ["annotation-orphaned", None, "5", "object"],
+        ["annotation-broken", None, "5", "object"],
+    ]
+
+
 @pytest.mark.parametrize("owner", [None, 1.5, [1], {"id": 1}, True])
 def test_an_annotation_with_a_broken_owner_is_named(tmp_path, owner):
     adapter = adapter_of(tmp_path, a_file([an_annotation(5, owner), an_annotation(6)]))
@@ -545,6 +554,12 @@ def test_annotations_of_a_broken_image_entry_are_listed(tmp_path, entry, code):
     index = adapter_of(tmp_path, a_file([an_annotation(5, 2), an_annotation(6, 2)], [an_image(1), entry])).index()
     assert [issue.code for issue in index.issues] == ["image-entry-broken", code, code]
     assert [issue.object for issue in index.issues][1:] == ["5", "6"]
+
+
+@pytest.mark.parametrize("fields", [{"width": 0}, {"file_name": "1.png"}, {"height": 2**70, "file_name": "1.png"}])
+def test_an_image_whose_id_is_taken_is_told_that_alone(tmp_path, fields):
+    index = adapter_of(tmp_path, a_file(images=[an_image(1), an_image(2), an_image(2, **fields)])).index()
+    assert [(issue.code, issue.line) for issue in index.issues] == [("image-id-duplicate", 1)]
 
 
 @pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 2**64 + 1, 2**70])

@@ -153,3 +153,70 @@ def test_what_cannot_be_parsed_raises_what_callers_catch(text):
 def test_zeros_stand_for_literals_alone(text, zeroed):
     """Each as long as the literal; a piece of something else is left, and so is no JSON afterwards either."""
     assert json_text.zero_non_finite(text) == zeroed
+
+
+@pytest.mark.parametrize("near", [0, 1, 3, 1000])
+@pytest.mark.parametrize("at_once", [1, 8, 1000])
+@pytest.mark.parametrize(
+    "spans",
+    [
+        [],
+        [(0, 5)],
+        [(0, 2), (2, 2), (5, 3), (9, 0), (90, 10)],
+        [(50, 10), (0, 3), (50, 10), (55, 10)],
+        [(n, 1) for n in range(100)],
+        [(0, 100), (0, 100)],
+    ],
+)
+def test_spans_are_read_as_they_are(tmp_path, monkeypatch, spans, near, at_once):
+    monkeypatch.setattr(json_text, "_NEAR", near)
+    monkeypatch.setattr(json_text, "_READ_AT_ONCE", at_once)
+    content = bytes(range(100))
+    path = written(tmp_path, content)
+    assert list(json_text.read_spans(path, spans)) == [content[at : at + length] for at, length in spans]
+
+
+def test_spans_that_lie_close_together_are_read_in_one_go(tmp_path, monkeypatch):
+    path = written(tmp_path, bytes(100_000))
+    read = []
+    monkeypatch.setattr(json_text, "_READ_AT_ONCE", 5000)
+    groups = json_text._neighbours
+    monkeypatch.setattr(json_text, "_neighbours", lambda spans: map(noted(read), groups(spans)))
+    near = [(n, 90) for n in range(0, 10_000, 100)]
+    assert list(map(len, json_text.read_spans(path, [*near, (50_000, 7)]))) == [90] * 100 + [7]
+    assert read == [50, 50, 1]
+
+
+def noted(lengths):
+    def note(group):
+        lengths.append(len(group))
+        return group
+
+    return note
+
+
+@pytest.mark.parametrize(
+    ("text", "x"),
+    [
+        (b'{"x": 1.5}', 1.5),
+        (b'{"x": NaN}', 0),
+        (b'{"x": -Infinity}', 0),
+        (b'{"y": [NaN, {"z": Infinity}], "x": 2, "name": "NaN"}', 2),
+    ],
+)
+def test_decode_with_zeros(text, x):
+    assert json_text.decode_zeroed(text, POINT).x == x
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b'{"x": nan}', b'{"x": 1NaN}', b'{"x": "NaN"}', b'{"y": NaN}', b"[NaN]"])
+def test_zeros_mend_nothing_else(text):
+    with pytest.raises(json_text.UNPARSABLE):
+        json_text.decode_zeroed(text, POINT)
+
+
+@pytest.mark.parametrize("times", [1, 20_000])
+def test_zeros_in_a_long_text(times):
+    """In time that grows as the text does."""
+    text = b'{"a": "NaN, \\" [NaN]", "b": [1, -2.5, null, NaN, -Infinity], "NaN": Infinity},' * times
+    zeroed = b'{"a": "NaN, \\" [NaN]", "b": [1, -2.5, null, 0.0, 0.0000000], "NaN": 0.000000},' * times
+    assert json_text.zero_non_finite(text) == zeroed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import shutil
 from collections.abc import Callable, Iterable, Sequence
@@ -231,6 +232,60 @@ def test_shuffled_elements_stay_whole(written: Callable[..., Path]) -> None:
     assert_same(found, [expected[image_id] for image_id in ids(found)])
 
 
+SHARDED = "output.shard_size=3 images"
+
+
+def stored_ids(path: str, compression: str = "none") -> list[int]:
+    """The ids of a file's records, parsed by protobuf alone."""
+    records = tf.data.TFRecordDataset(path, "" if compression == "none" else compression.upper())
+    examples = [tf.train.Example.FromString(record.numpy()) for record in records]
+    return [example.features.feature["image/id"].int64_list.value[0] for example in examples]
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip"])
+def test_without_shuffling_one_file_is_read_after_the_other(compression: str, written: Callable[..., Path]) -> None:
+    folder = written(SHARDED, f"output.compression={compression}")
+    by_file = [stored_ids(path, compression) for path in files(folder, "train")]
+    assert len(by_file) > 2
+    assert ids(arrays(build_dataset(folder, split="train", repeat=2))) == 2 * list(itertools.chain(*by_file))
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip"])
+def test_shuffling_draws_from_several_files_at_once(compression: str, written: Callable[..., Path]) -> None:
+    folder = written(SHARDED, f"output.compression={compression}")
+    by_file = [stored_ids(path, compression) for path in files(folder, "train")]
+    found = ids(arrays(build_dataset(folder, split="train", shuffle=1, seed=1)))
+    assert sorted(found[: len(by_file)]) == sorted(file[0] for file in by_file)
+    assert sorted(found) == sorted(itertools.chain(*by_file))
+
+
+def test_the_files_are_shuffled_anew_in_each_epoch_and_their_seed_keeps_the_order(
+    written: Callable[..., Path],
+) -> None:
+    folder = written(SHARDED)
+    size = sum(len(stored_ids(path)) for path in files(folder, "train"))
+    orders = [ids(arrays(build_dataset(folder, split="train", shuffle=1, seed=1, repeat=8))) for _ in range(2)]
+    assert orders[0] == orders[1]
+    assert len({orders[0][start] for start in range(0, 8 * size, size)}) > 1
+    assert orders[0] != ids(arrays(build_dataset(folder, split="train", shuffle=1, seed=2, repeat=8)))
+
+
+@pytest.mark.parametrize("shuffle", [None, 5])
+@pytest.mark.parametrize("compression", ["none", "gzip"])
+def test_when_the_order_is_given_up_every_element_is_there_and_whole(
+    shuffle: int | None, compression: str, written: Callable[..., Path]
+) -> None:
+    folder = written(SHARDED, f"output.compression={compression}")
+    expected = annotated(Layout.DOCUMENTED)
+    found = arrays(build_dataset(folder, shuffle=shuffle, deterministic=False))
+    assert sorted(ids(found)) == sorted(expected)
+    assert_same(found, [expected[image_id] for image_id in ids(found)])
+
+
+def test_no_thread_that_tunes_holds_up_the_end_of_an_epoch(written: Callable[..., Path]) -> None:
+    assert build_dataset(written()).options().autotune.enabled is False
+
+
 def test_repeat_counts_epochs(written: Callable[..., Path]) -> None:
     once = ids(arrays(build_dataset(written(), split="train")))
     assert ids(arrays(build_dataset(written(), split="train", repeat=3))) == once * 3
@@ -361,6 +416,33 @@ def test_decode_example_takes_the_documented_layout_and_the_channels_of_the_png(
     assert channels == {image_id: 1 if image_id == 107 else 3 for image_id in range(101, 113)}
 
 
+def serialize(indices: Sequence[tuple[int, int, int]]) -> bytes:
+    """A record of a black image, 4 columns wide and 3 rows high, with two objects."""
+    ints = {"id": [1], "width": [4], "height": [3], "channel": [1], "n_objects": [2], "class_ids": [1, 1]}
+    ints["masks_indices"] = [number for index in indices for number in index]
+    feature = {
+        f"image/{key}": tf.train.Feature(int64_list=tf.train.Int64List(value=value)) for key, value in ints.items()
+    }
+    png = tf.io.encode_png(np.zeros((3, 4, 1), np.uint8)).numpy()
+    feature["image/image_bytes"] = tf.train.Feature(bytes_list=tf.train.BytesList(value=[png]))
+    serialized: bytes = tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
+    return serialized
+
+
+def test_an_index_that_comes_twice_is_a_positive_pixel_like_any_other() -> None:
+    _, target = decode_example(serialize([(0, 3, 2), (1, 0, 0), (1, 0, 0)]))
+    assert target["masks"].dtype == tf.uint8
+    assert target["masks"].numpy().sum(axis=(1, 2)).tolist() == [1, 1]
+    assert target["masks"].numpy()[(0, 1), (3, 0), (2, 0)].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("index", [(2, 0, 0), (0, 4, 0), (0, 0, 3), (-1, 0, 0), (0, -1, 0), (0, 0, -1)], ids=str)
+def test_an_index_outside_the_masks_is_an_error(index: tuple[int, int, int]) -> None:
+    records = tf.data.Dataset.from_tensors(serialize([(0, 1, 1), index]))
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        list(records.map(decode_example))
+
+
 def test_there_is_no_third_layout(written: Callable[..., Path]) -> None:
     records = tf.data.TFRecordDataset(files(written()))
     with pytest.raises(ValueError, match="sideways"):
@@ -437,6 +519,12 @@ def test_a_batch_of_images_without_objects(layout: Layout, tmp_path: Path) -> No
     assert target["masks"].shape == (2, 0, *largest)
     assert target["class_ids"].shape == (2, 0)
     assert sorted(image.sum(axis=(1, 2, 3)).tolist()) == [4 * 2 * 27, 3 * 5 * 27]
+
+
+def test_a_data_set_without_images_has_no_element(tmp_path: Path) -> None:
+    convert(configure(tmp_path / "records", path=make(tmp_path / "data", {}, [])))
+    for arguments in ({}, {"shuffle": 5}, {"deterministic": False}, {"batch_size": 2}):
+        assert arrays(build_dataset(tmp_path / "records", **arguments)) == []
 
 
 # Sample.to_numpy, for inference

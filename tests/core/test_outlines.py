@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from fractions import Fraction
 from itertools import combinations
 
@@ -179,3 +180,37 @@ def test_many_boxes_on_one_column_are_swept_down():
     y = np.arange(20_000.0)
     boxes = np.stack([np.zeros_like(y), y, np.ones_like(y), y + 0.5])
     assert sum(len(i) for i, _ in overlapping(boxes, np.zeros(len(y), dtype=np.int64))) == 0
+
+
+def pairs_of(boxes):
+    batches = overlapping(np.array(boxes, dtype=float).T, np.zeros(len(boxes), dtype=np.int64))
+    return [tuple(sorted(pair)) for i, j in batches for pair in zip(i.tolist(), j.tolist(), strict=True)]
+
+
+def test_of_too_many_pairs_the_near_ones_are_looked_at(monkeypatch):
+    """A hundred boxes that all overlap make 4,950 pairs; of 400, four go to each box, as far as so many follow it."""
+    boxes = [(number, 0, number + 200, 1) for number in range(100)]
+    monkeypatch.setattr(overlaps, "MOST_PAIRS", 4950)
+    assert len(pairs_of(boxes)) == 4950
+    monkeypatch.setattr(overlaps, "MOST_PAIRS", 400)
+    assert sorted(pairs_of(boxes)) == [(i, j) for i in range(100) for j in range(i + 1, min(i + 5, 100))]
+
+
+def test_of_too_many_pairs_each_box_has_one(monkeypatch):
+    monkeypatch.setattr(overlaps, "MOST_PAIRS", 1)
+    assert pairs_of([(number, 0, number + 9, 1) for number in range(4)]) == [(0, 1), (1, 2), (2, 3)]
+
+
+def test_a_scribble_hides_no_crossing_of_its_neighbours(monkeypatch):
+    monkeypatch.setattr(overlaps, "MOST_PAIRS", 1000)
+    scribble = np.random.default_rng(1).uniform(0, 60, 2 * 300).tolist()
+    tie, _ = CROSSINGS["bow tie"]
+    assert Outlines.of([SQUARE, scribble, tie]).crossings().keys() == {1, 2}
+
+
+@pytest.mark.parametrize("points", [10_000, 300_000])
+def test_a_scribble_is_judged_in_seconds(points):
+    scribble = np.random.default_rng(2).uniform(0, 60, 2 * points).tolist()
+    begin = time.process_time()
+    assert Outlines.of([scribble]).crossings().keys() == {0}
+    assert time.process_time() - begin < 5
