@@ -110,6 +110,7 @@ class Adapter(ABC, Generic[OptionsT, RecordT]):
 
         Raises:
             RecordError: the record is broken; the message says how, `path` and `line` where.
+            SourceError: the source as a whole cannot be read any more, or has changed since `index`; the run stops.
         """
 
     def sources(self) -> Iterable[Path]:

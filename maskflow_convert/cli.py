@@ -15,13 +15,14 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from maskflow_convert import __version__
+from maskflow_convert.characters import visible
 from maskflow_convert.errors import MaskflowError, OutputError
 from maskflow_convert.interrupts import deferred, in_main_thread
 
@@ -35,12 +36,14 @@ found; 2 usage or configuration; 3 adapter; 4 source unreadable; 5 output; 130 i
 
 _LAYOUT = "of records that no dataset.json lies beside; it is never guessed"
 
+_LAST_STREAM = 2  # the standard error
 _INTERRUPTED = 130
 _FOUND = 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    _fill_closed_streams()
     options = _parser().parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
@@ -63,7 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return OutputError.exit_code
     except OSError as error:
         _discard_output()
-        _tell(f"the standard output cannot be written: {error.strerror}")
+        what = f"{error.filename}: cannot be used" if error.filename else "the standard output cannot be written"
+        _tell(f"{what}: {error.strerror}")
         return OutputError.exit_code
     else:
         return exit_code
@@ -93,12 +97,22 @@ def _interruptible() -> Iterator[None]:
             signal.signal(each, handler)
 
 
+def _fill_closed_streams() -> None:
+    """Open what is closed of the standard streams, or the next file would be one, and get what libraries say there."""
+    while (stream := os.open(os.devnull, os.O_RDWR)) <= _LAST_STREAM:
+        os.set_inheritable(stream, True)  # noqa: FBT003
+    os.close(stream)
+
+
 def _discard_output() -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with suppress(OSError, AttributeError):  # as many files are open as may be; there is no output
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _tell(message: str) -> None:
-    sys.stderr.write(f"maskflow-convert: {message}\n")
+    shown = "\n".join(map(visible, message.split("\n")))
+    with suppress(OSError, AttributeError):  # nobody listens
+        sys.stderr.write(f"maskflow-convert: {shown}\n")
 
 
 def _tell_warnings() -> None:

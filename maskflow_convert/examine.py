@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Generic, TypeVar
@@ -13,7 +14,7 @@ from maskflow_convert.census import CODES, CODES_OF_IMAGES, Census, Seen, Sized
 from maskflow_convert.checks import Depth, Objects, chosen, find
 from maskflow_convert.classes import ClassMap
 from maskflow_convert.config import Config, OnError
-from maskflow_convert.errors import DataError, ImageError, IssueError, RecordError, ShapeError
+from maskflow_convert.errors import DataError, ImageError, IssueError, OutputError, RecordError, ShapeError, SourceError
 from maskflow_convert.geometry import Rasteriser
 from maskflow_convert.issues import Issue, Loss
 from maskflow_convert.plan import Item
@@ -54,6 +55,7 @@ class Examined(Generic[PictureT]):
 class Examiner:
     """Examines images one by one and keeps the books: `tally` and `issues` cover all that it was given.
 
+    `objects_read` counts the objects of all samples as they are read, to hold the books against.
     `adapters` are in the order of the configuration's sources. `depth` is how closely objects are looked at. `census`
     is taken where something is judged by it.
     """
@@ -63,6 +65,7 @@ class Examiner:
     adapters: Sequence[AnyAdapter]
     tally: Tally = field(default_factory=Tally)
     issues: list[Issue] = field(default_factory=list)
+    objects_read: int = 0
     census: Census = field(default_factory=Census)
     depth: Depth = Depth.CONVERT
 
@@ -77,9 +80,12 @@ class Examiner:
 
         Raises:
             IssueError: an issue of severity error, and the run stops on errors.
+            SourceError: the source of the image cannot be read any more.
+            OutputError: there is not enough memory for it.
         """
         try:
-            return self._examine(item, open_image)
+            with memory_for(item):
+                return self._examine(item, open_image)
         except IssueError as error:
             raise IssueError(self._placed(item, error.issue)) from error
 
@@ -89,6 +95,7 @@ class Examiner:
         except DataError as error:
             self._note(item, self._policy.fault(_issue(error), Loss.IMAGE))
             return None
+        self.objects_read += len(sample.instances) + len(sample.issues)
         objects = [
             *(instance.id for instance in sample.instances),
             *(issue.object for issue in sample.issues),
@@ -159,6 +166,7 @@ class Examiner:
 
         Raises:
             DataError: the record is broken, or the adapter is.
+            SourceError: the adapter cannot read its source any more.
         """
         try:
             sample = self.adapters[item.source].read(item.entry.record)
@@ -166,6 +174,8 @@ class Examiner:
             if error.code not in CATALOGUE:
                 told = f"raised {_told(error)}, which is no code of the catalogue"
                 raise self._adapter_failed(item, told, error) from error
+            raise
+        except (SourceError, MemoryError):  # no fault of this image
             raise
         except (Exception, SystemExit) as error:  # an adapter is somebody else's code, and may raise anything
             raise self._adapter_failed(item, f"raised {_told(error)}") from error
@@ -296,6 +306,20 @@ class Examiner:
             return (None, None) if where is None else (str(where[0]), int(where[1]))
         except (Exception, SystemExit):  # somebody else's code; an issue without a line is better than none
             return None, None
+
+
+@contextmanager
+def memory_for(item: Item) -> Iterator[None]:
+    """Name the image for which there is not enough memory: a fault of the machine, so that nothing is dropped for it.
+
+    Raises:
+        OutputError: it is so.
+    """
+    try:
+        yield
+    except MemoryError as error:
+        told = "there is not enough memory for it; take fewer workers (`run.workers`), or a machine with more"
+        raise OutputError(f"image {item.entry.key}: {told}") from error
 
 
 def _issue(error: DataError) -> Issue:

@@ -8,7 +8,7 @@ lengths do not reach it at all.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -31,6 +31,8 @@ MAX_OUTLINE = 2e6
 
 MAX_ELLIPSE = 3e9
 """Largest width times height of an ellipse in pixels: Pillow computes with their square, in 64 bits."""
+
+_STRIP = 1 << 22  # pixels of a canvas that are looked at together
 
 Part = Sequence[float]
 Pen = Callable[[ImageDraw.ImageDraw, Part], None]
@@ -82,7 +84,7 @@ class Rasteriser:
         parts = usable_parts(polygons)
         if polygons.rasteriser == "coco":
             encoded = coco_mask.frPyObjects([list(part) for part in parts], self.height, self.width)
-            areas = iter(coco_mask.area(encoded).tolist())
+            areas = iter([int(coco_mask.area(each)) for each in encoded])  # it fails for more than 255 at once
         else:
             areas = iter([self._drawn([part], _fill_polygon).area for part in parts])
         return [next(areas) if len(part) >= 6 else 0 for part in polygons.parts]
@@ -118,14 +120,26 @@ class Rasteriser:
         draw = ImageDraw.Draw(canvas)
         for part in parts:
             pen(draw, _raised(part, top))
-        return self._placed(np.asarray(canvas.crop((left, 0, right, bottom - top))), left, top)
+        return self._placed(_strips(canvas, left), left, top)
 
-    def _placed(self, patch: NDArray[np.bool_], left: int, top: int) -> Runs:
-        """A `[rows, columns]` mask that lies within the image, its top-left pixel at (`left`, `top`)."""
-        rows = patch.shape[0]
-        positions = np.flatnonzero(patch.T)
-        positions += positions // rows * (self.height - rows) + (left * self.height + top)
-        return runs.from_positions(positions, width=self.width, height=self.height)
+    def _placed(self, strips: Iterable[NDArray[np.bool_]], left: int, top: int) -> Runs:
+        """A mask in strips `[rows, columns]` from left to right, its top-left pixel at (`left`, `top`) of the image.
+
+        An edge is where a column goes from outside to inside, or back: a run begins at every other of them.
+        """
+        edges = [np.empty(0, dtype=np.int64)]
+        for strip in strips:
+            rows, columns = strip.shape
+            framed = np.zeros((columns, rows + 2), dtype=np.bool_)
+            framed[:, 1:-1] = strip.T
+            x, y = np.divmod(np.flatnonzero(framed[:, 1:] != framed[:, :-1]), rows + 1)
+            edges.append((x + left) * self.height + (y + top))
+            left += columns
+        joined = np.concatenate(edges)
+        starts, ends = joined[0::2], joined[1::2]
+        apart = starts[1:] != ends[:-1]  # a run may go on into the next column
+        starts, ends = starts[np.append(True, apart)[: len(starts)]], ends[np.append(apart, True)[: len(ends)]]
+        return Runs(starts, ends - starts, self.width, self.height)
 
     def _union(self, union: Union) -> Runs:
         masks = []
@@ -161,7 +175,7 @@ class Rasteriser:
         if right <= left or bottom <= top:
             return runs.nothing(self.width, self.height)
         inside = patch[top - bitmap.y : bottom - bitmap.y, left - bitmap.x : right - bitmap.x]
-        return self._placed(inside, left, top)
+        return self._placed([inside], left, top)
 
     def _region(self, region: Region) -> Runs:
         if region.source not in self._regions:
@@ -277,6 +291,13 @@ def _box_around(points: Part) -> Part:
 def _reach(values: Sequence[float], margin: int, size: int) -> tuple[int, int]:
     """The first of `size` pixels that can be drawn on, and the one after the last."""
     return max(math.floor(min(values)) - margin, 0), min(math.floor(max(values)) + margin + 2, size)
+
+
+def _strips(canvas: Image.Image, left: int) -> Iterator[NDArray[np.bool_]]:
+    """The columns of a canvas from `left` on, so many at once that it takes little memory beside the canvas."""
+    columns = max(_STRIP // canvas.height, 1)
+    for begin in range(left, canvas.width, columns):
+        yield np.asarray(canvas.crop((begin, 0, min(begin + columns, canvas.width), canvas.height)))
 
 
 def _raised(part: Part, rows: int) -> Part:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from maskflow_convert.catalogue import CATALOGUE, Rule, Severity
+from maskflow_convert.characters import visible
 from maskflow_convert.errors import place
 
 
@@ -68,7 +69,7 @@ class Issue:
         """Where and what, for people: `file:line: image, object: message`, as much of it as is known."""
         names = (("image", self.record), ("object", self.object))
         what = ", ".join(f"{kind} {name}" for kind, name in names if name is not None)
-        return place(self.path, self.line) + (f"{what}: " if what else "") + self.message
+        return visible(place(self.path, self.line) + (f"{what}: " if what else "") + self.message)
 
     def __str__(self) -> str:
         return f"{self.severity or self.rule.severity}: {self.told} [{self.code}{', fixed' if self.fixed else ''}]"

@@ -16,7 +16,7 @@ import maskflow_convert
 from maskflow_convert import manifest, registry
 from maskflow_convert.errors import OutputError
 from maskflow_convert.manifest import Manifest
-from maskflow_convert.output import holds_data_set, replace_text
+from maskflow_convert.output import holds_data_set, replace_text, unusable
 from maskflow_convert.prepare import DataSet
 from maskflow_convert.shape import Model
 
@@ -102,17 +102,22 @@ def check_unchanged(folder: Path, data_set: DataSet, origin: Origin) -> None:
     Raises:
         OutputError: it was not, and what has changed; or there is no telling.
     """
-    if (folder / FILE_NAME).exists():
-        changes = list(Origin.read(folder).changes(origin))
-    elif (folder / manifest.FILE_NAME).exists():
-        same = Manifest.read(folder).fingerprint == data_set.fingerprint
-        changes = [] if same else ["the data set there is finished, and of another configuration or other images"]
-    elif holds_data_set(folder):
-        changes = ["nothing there says what it was made from"]
-    else:
-        changes = []
+    try:
+        changes = _changes(folder, data_set, origin)
+    except OSError as error:
+        raise unusable(folder, error) from error
     if changes:
         raise OutputError(f"{folder}: cannot be gone on with: {'; '.join(changes)}; give --overwrite to begin anew")
+
+
+def _changes(folder: Path, data_set: DataSet, origin: Origin) -> list[str]:
+    """Why what is in an output directory is of no use."""
+    if (folder / FILE_NAME).exists():
+        return list(Origin.read(folder).changes(origin))
+    if (folder / manifest.FILE_NAME).exists():
+        same = Manifest.read(folder).fingerprint == data_set.fingerprint
+        return [] if same else ["the data set there is finished, and of another configuration or other images"]
+    return ["nothing there says what it was made from"] if holds_data_set(folder) else []
 
 
 def finish(folder: Path) -> None:

@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
@@ -45,7 +45,7 @@ def reserved(folder: Path) -> Iterator[None]:
                 f"{folder}: another run is writing there; wait for it, or choose another --output"
             ) from error
         except OSError as error:
-            raise _unusable(folder, error) from error
+            raise unusable(folder, error) from error
         yield
 
 
@@ -87,16 +87,19 @@ def clear(folder: Path, existing: Existing) -> None:
             if Existing(existing) is Existing.OVERWRITE or name.endswith(".tfrecord.partial"):
                 (folder / name).unlink()
     except OSError as error:
-        raise _unusable(folder, error) from error
+        raise unusable(folder, error) from error
 
 
 def holds_data_set(folder: Path) -> bool:
-    """Whether there is a data set of ours, finished or not."""
-    return folder.is_dir() and any(_OURS.fullmatch(path.name) for path in folder.iterdir())
+    """Whether there is anything whole of a data set of ours, finished or not."""
+    names = (path.name for path in folder.iterdir())
+    return any(_OURS.fullmatch(name) and not name.endswith(".partial") for name in names)
 
 
-def _unusable(folder: Path, error: OSError) -> OutputError:
-    return OutputError(f"{folder}: cannot be used as output directory: {error.strerror or error}")
+def unusable(folder: Path, error: OSError) -> OutputError:
+    """What to say of an output directory that the system refuses."""
+    why = "there is a file of that name" if isinstance(error, FileExistsError) else error.strerror or error
+    return OutputError(f"{folder}: cannot be used as output directory: {why}; choose another --output")
 
 
 _OURS = re.compile(
@@ -126,6 +129,9 @@ def replace_text(path: Path, text: str | Iterable[str]) -> None:
         partial.replace(path)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    finally:
+        with suppress(OSError):  # it has its final name now, or is of no use
+            partial.unlink()
 
 
 class IssueList:
@@ -161,13 +167,15 @@ class IssueList:
         try:
             if kind is None:
                 keep(self._file)
-            self._file.close()
-            if kind is None:
+                self._file.close()
                 self._partial.replace(self._path)
-            else:
-                self._partial.unlink(missing_ok=True)
         except OSError as failure:
             raise self._failed(failure) from failure
+        finally:
+            with suppress(OSError):  # what a full disk refused is refused again when the file is closed
+                self._file.close()
+            with suppress(OSError):
+                self._partial.unlink()
 
     def _failed(self, error: OSError) -> OutputError:
         return OutputError(f"{self._partial}: cannot be written: {error.strerror or error}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -14,7 +15,7 @@ from ruamel.yaml import YAML
 from maskflow_convert import registry
 from maskflow_convert.census import CODES, WholeDataSet
 from maskflow_convert.config import Answer, Config, OnError, load_config
-from maskflow_convert.errors import ConfigError, IssueError, MaskflowError
+from maskflow_convert.errors import ConfigError, IssueError, MaskflowError, OutputError
 from maskflow_convert.executors import Tick, run_serially, worker_count
 from maskflow_convert.manifest import Manifest, NamedClass, NumberedImage, ShardFile, SplitCounts
 from maskflow_convert.origin import Origin, check_unchanged, finish
@@ -22,13 +23,16 @@ from maskflow_convert.output import Existing, IssueList, clear, replace_text, re
 from maskflow_convert.plan import Shard
 from maskflow_convert.policy import Policy
 from maskflow_convert.prepare import DataSet, prepare
-from maskflow_convert.report import OnIssue, Report
+from maskflow_convert.report import OnIssue, Report, Tally
 from maskflow_convert.shard import ShardResult, convert_shard, find_report, rehearse_shard
 
 ResultT = TypeVar("ResultT")
 
 OnProgress = Callable[[int, int], None]
 """Gets the number of images done, and of all images."""
+
+
+_NEVER_FOLDED = 2**31  # characters of a line: of several spaces in a path, a fold would leave one
 
 
 def convert(
@@ -57,7 +61,10 @@ def convert(
             check_unchanged(folder, data_set, origin)
         clear(folder, existing)
         origin.write(folder)
-        report = _convert(data_set, folder, on_progress)
+        try:
+            report = _convert(data_set, folder, on_progress)
+        except OutputError as error:
+            raise OutputError(f"{error}; what is done is kept, and --resume goes on from there") from error
         finish(folder)
     return report
 
@@ -173,20 +180,26 @@ def new_report(data_set: DataSet, on_issue: OnIssue | None = None) -> Report:
 
 
 def _balance(report: Report, data_set: DataSet) -> None:
-    """Check the books.
+    """Check the books of each split.
 
     Raises:
         MaskflowError: the counts do not add up, which no input may bring about.
     """
-    total = report.total
-    if not total.adds_up or total.images_found - report.unplaced.images_found != data_set.n_images:
-        raise MaskflowError(f"the counts do not add up, which is a fault of this program: {total}")
+    planned: Counter[str] = Counter()
+    for piece in data_set.shards.pieces:
+        planned[piece.split] += piece.end - piece.begin
+    for split in planned.keys() | report.splits.keys():
+        tally = report.splits.get(split, Tally())
+        if not tally.adds_up or tally.images_found != planned[split]:
+            raise MaskflowError(f"{split}: the counts do not add up, which is a fault of this program: {tally}")
 
 
 def _resolved(config: Config) -> str:
     """The configuration as YAML, every default in place and every path absolute."""
     text = StringIO()
-    YAML(typ="safe", pure=True).dump(config.model_dump(mode="json"), text)
+    yaml = YAML(typ="safe", pure=True)
+    yaml.width = _NEVER_FOLDED
+    yaml.dump(config.model_dump(mode="json"), text)
     return text.getvalue()
 
 

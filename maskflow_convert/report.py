@@ -47,6 +47,13 @@ class Tally:
             self.images_found += 1
             self.images_dropped[issue.code] += 1
 
+    def lists_all(self, issues: Iterable[Issue]) -> bool:
+        """Whether the issues name each image and each object that was dropped, once."""
+        listed = Tally()
+        for issue in issues:
+            listed.lose(issue)
+        return (listed.images_dropped, listed.objects_dropped) == (self.images_dropped, self.objects_dropped)
+
     @property
     def adds_up(self) -> bool:
         """Whether everything found was either written or dropped."""

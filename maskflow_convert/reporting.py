@@ -18,6 +18,7 @@ from rich.text import Text
 
 from maskflow_convert import registry
 from maskflow_convert.catalogue import CATALOGUE, Severity
+from maskflow_convert.characters import visible
 from maskflow_convert.errors import PluginError
 from maskflow_convert.pipeline import OnProgress
 from maskflow_convert.registry import AnyAdapter
@@ -32,8 +33,11 @@ COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.IGNORE: "
 
 def print_result(*parts: RenderableType) -> None:
     """Print to the standard output, at full width where that is no terminal."""
-    console = Console() if sys.stdout and sys.stdout.isatty() else Console(width=_PLAIN_WIDTH)
-    console.print(Group(*(Text(each) if isinstance(each, str) else each for each in parts)))
+    whole = Group(*(Text(each) if isinstance(each, str) else each for each in parts))
+    if sys.stdout and sys.stdout.isatty():
+        Console().print(whole)
+    elif sys.stdout:
+        sys.stdout.write(render(whole))  # and not by rich, which ends the process where nobody reads
 
 
 @contextmanager
@@ -81,11 +85,16 @@ def split_table(report: Report) -> RenderableType:
     if report.unplaced != Tally():
         rows["(none)"] = report.unplaced
     for name, tally in rows.items():
-        table.add_row(name, *_counts(tally)[: len(table.columns) - 1])
+        table.add_row(_plain(name), *_counts(tally)[: len(table.columns) - 1])
     if len(rows) != 1:
         table.add_section()
         table.add_row("all", *_counts(report.total)[: len(table.columns) - 1])
     return table
+
+
+def _plain(text: str, style: str = "") -> Text:
+    """Text from a file as it stands there: neither markup of ours nor a command to a terminal."""
+    return Text(visible(text), style)
 
 
 def class_table(report: Report) -> RenderableType:
@@ -95,9 +104,9 @@ def class_table(report: Report) -> RenderableType:
     for name, class_id in report.classes.items():
         if total[name]:
             counts = (f"{tally.objects_by_class[name]:,}" for tally in report.splits.values())
-            table.add_row(Text(name), str(class_id), *counts)
+            table.add_row(_plain(name), str(class_id), *counts)
     unused = [name for name in report.classes if not total[name]]
-    return Group(table, Text(f"no object: {', '.join(unused)}", "dim")) if unused else table
+    return Group(table, _plain(f"no object: {', '.join(unused)}", "dim")) if unused else table
 
 
 def _counts(tally: Tally) -> Sequence[str]:
@@ -135,10 +144,10 @@ def inspection_tables(inspection: Inspection) -> RenderableType:
     files = _table("file", "records", "objects", "mask pixels", "size")
     for each in inspection.files:
         numbers = (each.records, each.objects, each.positive_pixels)
-        files.add_row(Text(each.path.name), *(f"{number:,}" for number in numbers), size_text(each.bytes))
+        files.add_row(_plain(each.path.name), *(f"{number:,}" for number in numbers), size_text(each.bytes))
     classes = _table("class", "id", "objects")
     for class_id, count in inspection.objects_by_class.items():
-        classes.add_row(Text(inspection.class_names.get(class_id, "")), str(class_id), f"{count:,}")
+        classes.add_row(_plain(inspection.class_names.get(class_id, "")), str(class_id), f"{count:,}")
     facts = Text.assemble(
         f"\nlayout {inspection.layout or 'unknown: no dataset.json lies beside the file'}; ",
         f"width {_range_text(inspection.image_width)}, height {_range_text(inspection.image_height)}, ",
@@ -202,7 +211,7 @@ def size_text(size: float) -> str:
 def _table(first: str, *others: str) -> Table:
     table = Table(first, box=None, pad_edge=False, header_style="bold", padding=(0, 3, 0, 0))
     for name in others:
-        table.add_column(name, justify="right")
+        table.add_column(_plain(name), justify="right")
     return table
 
 

@@ -14,7 +14,7 @@ from pydantic import Field, JsonValue, NonNegativeInt, PositiveInt, model_valida
 from maskflow_convert.catalogue import Severity
 from maskflow_convert.errors import ImageError
 from maskflow_convert.geometry import Rasteriser
-from maskflow_convert.image import Frame, ImageSettings, load_pixels, read_shown_size, read_size
+from maskflow_convert.image import Frame, ImageSettings, check_pixels, load_pixels, read_shown_size, read_size
 from maskflow_convert.issues import Issue
 from maskflow_convert.runs import to_masks
 from maskflow_convert.shape import Box, Model, Shape
@@ -58,10 +58,10 @@ class Image(Model):
         """`(width, height)` in pixels: as annotated, or else as the header of the file says for its frame.
 
         Raises:
-            ImageError: the file cannot be opened, or is not where it may be.
+            ImageError: it has more pixels than are read, or the file cannot be opened, or is not where it may be.
         """
         if self.size is not None:
-            return self.size
+            return check_pixels(*self.size)
         return read_shown_size(self.origin()) if self.frame is Frame.SHOWN else read_size(self.origin())
 
     def origin(self) -> Path | bytes:

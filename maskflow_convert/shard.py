@@ -14,8 +14,8 @@ from maskflow_convert.catalogue import Severity
 from maskflow_convert.census import Census
 from maskflow_convert.classes import ClassMap
 from maskflow_convert.config import Config
-from maskflow_convert.errors import DataError
-from maskflow_convert.examine import Examined, Examiner, OpenImage, PictureT, Size
+from maskflow_convert.errors import DataError, MaskflowError
+from maskflow_convert.examine import Examined, Examiner, OpenImage, PictureT, Size, memory_for
 from maskflow_convert.executors import Tick
 from maskflow_convert.image import ImageSettings, StoredImage, load_png, survey
 from maskflow_convert.issues import Issue
@@ -99,6 +99,7 @@ def convert_shard(config: Config, classes: ClassMap, folder: Path, shard: Shard,
             if examined is not None and _write(examiner, examined, writer):
                 listed.append(WrittenImage(id=item.image_id, key=item.entry.key, objects=len(examined.masks)))
             tick()
+        _check_books(shard, examiner)
     report = ShardReport(
         name=writer.path.name,
         split=shard.split,
@@ -118,20 +119,33 @@ def convert_shard(config: Config, classes: ClassMap, folder: Path, shard: Shard,
 def _write(examiner: Examiner, examined: Examined[_Opened], writer: ShardWriter) -> bool:
     """Whether the record of an image could be made, and so was written."""
     try:
-        record = encode(
-            image=examined.picture.image,
-            image_id=examined.item.image_id,
-            basename=examined.basename,
-            masks=examined.masks,
-            class_ids=examined.class_ids,
-            layout=examiner.config.output.layout,
-        )
+        with memory_for(examined.item):
+            record = encode(
+                image=examined.picture.image,
+                image_id=examined.item.image_id,
+                basename=examined.basename,
+                masks=examined.masks,
+                class_ids=examined.class_ids,
+                layout=examiner.config.output.layout,
+            )
     except DataError as error:
         examiner.lost(examined, Issue(error.code, error.message))
         return False
     writer.write(*record)
     examiner.written(examined, sum(map(len, record)), examined.picture.digest)
     return True
+
+
+def _check_books(shard: Shard, examiner: Examiner) -> None:
+    """Make sure that each image of a shard, and each object of these, is written or named by an issue.
+
+    Raises:
+        MaskflowError: it is not, which no input may bring about.
+    """
+    tally = examiner.tally
+    found = (tally.images_found, tally.objects_found) == (len(shard.items), examiner.objects_read)
+    if not (found and tally.adds_up and tally.lists_all(examiner.issues)):
+        raise MaskflowError(f"{shard.name}: the counts do not add up, which is a fault of this program: {tally}")
 
 
 def rehearse_shard(config: Config, classes: ClassMap, shard: Shard, tick: Tick) -> ShardResult:
@@ -142,6 +156,7 @@ def rehearse_shard(config: Config, classes: ClassMap, shard: Shard, tick: Tick) 
         if examined is not None and has_room(examiner, examined):
             examiner.written(examined, estimate_size(examined.picture, examined.masks))
         tick()
+    _check_books(shard, examiner)
     return ShardResult(shard.split, examiner.tally, examiner.issues, examiner.census, None)
 
 

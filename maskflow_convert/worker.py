@@ -102,6 +102,7 @@ def serve(pipe: Connection, packed_prepare: bytes, packed_work: bytes) -> None:
         _take_signals()
         with suppress(EOFError, ConnectionError):  # the parent wants no more
             _serve(pipe, packed_prepare, packed_work)
+        signal.signal(signal.SIGTERM, lambda *_: None)  # it ends anyway, and that is no time to be interrupted
     except KeyboardInterrupt:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.raise_signal(signal.SIGTERM)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -12,7 +12,7 @@ from maskflow_adapters import json_text
 from maskflow_adapters.coco_elements import Id, annotation_name
 from maskflow_adapters.coco_index import CocoRecord, index_file
 from maskflow_convert import Adapter, AdapterOptions, Index, InputPath, Instance, Issue, Loss, Sample
-from maskflow_convert.errors import RecordError, ShapeError
+from maskflow_convert.errors import ShapeError, SourceError
 
 
 class CocoOptions(AdapterOptions):
@@ -67,14 +67,25 @@ class CocoAdapter(Adapter[CocoOptions, CocoRecord]):
     def _line(self, offset: int) -> tuple[Path, int]:
         return self.options.annotations, json_text.line_of(self.options.annotations, offset)
 
-    def _texts(self, record: CocoRecord) -> Iterator[bytes]:
-        """The text of each annotation."""
+    def _texts(self, record: CocoRecord) -> list[bytes]:
+        """The text of each annotation.
+
+        Raises:
+            SourceError: the file is gone, or is not what was indexed: other annotations may stand there now.
+        """
         path = self.options.annotations
         try:
-            yield from json_text.read_spans(path, record.spans)
+            texts = list(json_text.read_spans(path, record.spans))
+            state = json_text.state_of(path)
         except OSError as error:
-            raise RecordError(f"cannot be read: {error.strerror}", path) from error
+            raise SourceError(f"cannot be read any more: {error.strerror}", path) from error
+        if state != record.state:
+            raise SourceError("has changed while it was read; begin anew", path)
+        return texts
 
+
+MAX_BYTES = 2**24
+"""Longest text of one annotation that is read: some million points."""
 
 Plain = dict[str, object]
 """What a model is made from: nested, so that a sample is validated in one go, which is quicker than part by part."""
@@ -123,6 +134,9 @@ def _instance(text: bytes, categories: Mapping[Id, str], offset: int) -> Plain:
 
 def _parse(text: bytes) -> tuple[_Annotation, float | None]:
     """The annotation and the area in pixels that it states; None if that is none, since nothing depends on it."""
+    if len(text) > MAX_BYTES:
+        told = f"it is {len(text):,} bytes long; the most that is read of an annotation is {MAX_BYTES:,}"
+        raise ShapeError("annotation-broken", told)
     try:
         found = _WITH_AREA.decode(text)
     except json_text.UNPARSABLE:

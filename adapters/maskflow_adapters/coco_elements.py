@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import re
 from pathlib import PurePosixPath
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 
 from maskflow_adapters import json_text
 
 T = TypeVar("T")
-Id = int | str
+Name = Annotated[str, msgspec.Meta(max_length=1000)]
+"""What every message about an object or an image may repeat."""
+
+Id = int | Name
 
 
 class ImageEntry(msgspec.Struct, gc=False):
     """What the entry of an image says."""
 
     id: Id
-    file_name: str
+    file_name: Annotated[str, msgspec.Meta(max_length=4096)]
     width: int | None = None
     height: int | None = None
 
@@ -36,7 +39,7 @@ class Category(msgspec.Struct, gc=False):
     """What a category says."""
 
     id: Id
-    name: str
+    name: Name
 
 
 class Head(msgspec.Struct, gc=False):

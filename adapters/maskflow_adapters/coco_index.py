@@ -35,8 +35,8 @@ Lost = tuple[Spans, NDArray[np.int8]]
 class CocoRecord:
     """One image of the file, and where its annotations stand.
 
-    `spans` holds `(offset, length)` in bytes for each annotation, in the order of the file; `categories` is the same
-    object in all records of a file.
+    `spans` holds `(offset, length)` in bytes for each annotation, in the order of the file, which was in that `state`
+    then; `categories` and `state` are the same objects in all records of a file.
     """
 
     file_name: str
@@ -44,6 +44,7 @@ class CocoRecord:
     height: int | None
     spans: tuple[tuple[int, int], ...]
     categories: Mapping[Id, str]
+    state: tuple[int, int]
 
 
 def index_file(path: Path) -> Index[CocoRecord]:
@@ -52,15 +53,16 @@ def index_file(path: Path) -> Index[CocoRecord]:
     Raises:
         SourceError: the file cannot be read, or is no COCO annotation file.
     """
-    file = read_file(path)
     try:
+        state = json_text.state_of(path)
+        file = read_file(path)
         categories = _index_categories(path, file.categories)
         images, owners, lost_images = _index_images(file.images, file.image_ids)
         annotations, lost_annotations = _index_annotations(path, file.annotations, owners, len(images.keys))
     except OSError as error:
         raise SourceError(f"cannot be read: {error.strerror}", path) from error
     return Index(
-        _Entries(images, annotations, categories.names),
+        _Entries(images, annotations, categories.names, state),
         categories.labels,
         Findings.of(path, categories.issues, [lost_images, lost_annotations]),
     )
@@ -274,10 +276,13 @@ def _stated_area(text: bytes) -> float | None:
 class _Entries(Sequence[Entry[CocoRecord]]):
     """The entries of an index, each made when it is asked for."""
 
-    def __init__(self, images: _Images, annotations: _Annotations, categories: Mapping[Id, str]) -> None:
+    def __init__(
+        self, images: _Images, annotations: _Annotations, categories: Mapping[Id, str], state: tuple[int, int]
+    ) -> None:
         self._images = images
         self._annotations = annotations
         self._categories = categories
+        self._state = state
 
     def __len__(self) -> int:
         return len(self._images.keys)
@@ -296,7 +301,7 @@ class _Entries(Sequence[Entry[CocoRecord]]):
         pixels = (width or 0) * (height or 0)
         return Entry(
             key=key,
-            record=CocoRecord(key, width, height, spans, self._categories),
+            record=CocoRecord(key, width, height, spans, self._categories, self._state),
             id=self._images.id_of(number),
             pixels=pixels,
             positives=int(min(self._annotations.typical_area, pixels)) * len(spans),

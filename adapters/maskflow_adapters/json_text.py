@@ -55,10 +55,15 @@ class Lines:
         return block
 
 
+def state_of(path: Path) -> tuple[int, int]:
+    """Size in bytes, and time of the last change in nanoseconds: while these stay, a file is taken for what it was."""
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
 def line_of(path: Path, offset: int) -> int:
     """The line of a byte; a file is read through once, however often this is asked."""
-    stat = path.stat()
-    return _lines(path, stat.st_size, stat.st_mtime_ns).line(offset)
+    return _lines(path, *state_of(path)).line(offset)
 
 
 @lru_cache(maxsize=4)

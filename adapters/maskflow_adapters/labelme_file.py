@@ -100,6 +100,8 @@ def read_file(path: Path) -> LabelmeFile:
 
 
 def _read(path: Path) -> bytes:
+    if path.is_fifo():
+        raise RecordError("is a pipe, which would be waited for", path)
     try:
         with path.open("rb") as file:
             text = file.read(MAX_BYTES + 1)

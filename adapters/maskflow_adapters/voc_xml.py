@@ -103,6 +103,8 @@ def _parse(path: Path) -> etree._Element:
 
 
 def _read(path: Path) -> bytes:
+    if path.is_fifo():
+        raise RecordError("is a pipe, which would be waited for", path)
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
@@ -116,8 +118,9 @@ def _read(path: Path) -> bytes:
 def _object(element: etree._Element) -> VocObject:
     corners, fault = _box(element.find("bndbox"))
     name = _text(element, "name")
-    if name is not None and len(name) > MAX_NAME:
-        name, fault = None, f"its <name> has {len(name):,} characters; the most that it may have is {MAX_NAME:,}"
+    letters = len(name or "")
+    if letters > MAX_NAME:
+        name, fault = None, f"its <name> has {letters:,} characters; the most that it may have is {MAX_NAME:,}"
     return VocObject(
         name=name,
         line=_line(element),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 
@@ -10,7 +11,11 @@ from maskflow_convert.checks.objects import Finding, Objects, furthest, members
 from maskflow_convert.geometry import Rasteriser
 from maskflow_convert.issues import Issue
 from maskflow_convert.outlines import NO_AREA
+from maskflow_convert.overlaps import overlapping
 from maskflow_convert.shape import Drawing, Polygons, Shape
+
+MOST_TRIED = 10_000
+"""Pairs of parts of one object that are drawn to find out whether one lies within the other: about a second."""
 
 NORMALISED_ABOVE = 16
 """Width or height in pixels above which a polygon within the first pixel is taken for one in shares of the image."""
@@ -99,24 +104,34 @@ def empty_parts(shape: Polygons, areas: Sequence[int]) -> list[int]:
 
 
 def _nested(shape: Polygons, areas: Sequence[int], rasteriser: Rasteriser) -> Iterator[tuple[int, int]]:
-    """The parts that lie within a larger one, each with the first of these."""
-    drawn = [number for number, area in enumerate(areas) if area]
-    boxes = {number: _box_around(shape.parts[number]) for number in drawn}
-    for inner in drawn:
-        for outer in drawn:
-            if areas[inner] < areas[outer] and _lies_within(boxes[inner], boxes[outer]):
-                both = Polygons(parts=(shape.parts[inner], shape.parts[outer]), rasteriser=shape.rasteriser)
-                if rasteriser.runs(both).area == areas[outer]:
-                    yield inner, outer
-                    break
+    """The parts that lie within a larger one, each with the first of these; no more than `MOST_TRIED` are tried."""
+    found: set[int] = set()
+    for inner, outer in islice(_within(shape, areas), MOST_TRIED):
+        if inner not in found:
+            both = Polygons(parts=(shape.parts[inner], shape.parts[outer]), rasteriser=shape.rasteriser)
+            if rasteriser.runs(both).area == areas[outer]:
+                found.add(inner)
+                yield inner, outer
+
+
+def _within(shape: Polygons, areas: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """`(inner, outer)` of parts whose box lies within that of a larger part, in the order of both."""
+    area = np.asarray(areas)
+    drawn = np.flatnonzero(area)
+    boxes = np.array([_box_around(shape.parts[number]) for number in drawn.tolist()]).reshape(-1, 4).T
+    pairs = [np.empty((2, 0), dtype=np.int64)]
+    for i, j in overlapping(boxes, np.zeros(len(drawn), dtype=np.int64)):
+        for inner, outer in ((i, j), (j, i)):
+            begins_later, ends_earlier = boxes[:2, inner] >= boxes[:2, outer], boxes[2:, inner] <= boxes[2:, outer]
+            lies = (begins_later & ends_earlier).all(axis=0) & (area[drawn[inner]] < area[drawn[outer]])
+            pairs.append(drawn[np.stack([inner, outer])[:, lies]])
+    inner, outer = np.concatenate(pairs, axis=1)
+    order = np.lexsort((outer, inner))
+    yield from zip(inner[order].tolist(), outer[order].tolist(), strict=True)
 
 
 def _box_around(part: Sequence[float]) -> tuple[float, float, float, float]:
     return min(part[0::2]), min(part[1::2]), max(part[0::2]), max(part[1::2])
-
-
-def _lies_within(inner: Sequence[float], outer: Sequence[float]) -> bool:
-    return inner[0] >= outer[0] and inner[1] >= outer[1] and inner[2] <= outer[2] and inner[3] <= outer[3]
 
 
 def _parts(shape: Shape) -> Sequence[Sequence[float]]:

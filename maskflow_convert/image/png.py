@@ -39,6 +39,9 @@ _INFLATE_ERROR: type[Exception] = isal_zlib.error  # type: ignore[assignment]  #
 MAX_PIXELS = 2**29
 """More than a slide scanner's 20,000 x 20,000, and far less than what a header of a few bytes can claim."""
 
+MAX_SIDE = 2**20
+"""Pixels: Pillow takes 8 bytes for each row before it looks for any, 4 GiB for `MAX_PIXELS` in one column."""
+
 _PALETTE = 3
 _CHANNELS = {GREY: 1, COLOUR: 3, _PALETTE: 1, 4: 2, 6: 4}
 _DEPTHS = {GREY: (1, 2, 4, 8, 16), COLOUR: (8, 16), _PALETTE: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}

@@ -7,6 +7,7 @@ usable image.
 
 from __future__ import annotations
 
+import stat
 import struct
 import threading
 import warnings
@@ -31,6 +32,7 @@ from maskflow_convert.image.png import (
     COLOUR,
     GREY,
     MAX_PIXELS,
+    MAX_SIDE,
     Chunk,
     Header,
     check_length,
@@ -55,13 +57,15 @@ Pillow's others include ones that scale samples unasked (PPM), cut them (JPEG 20
 
 _STRIP_BYTES = 1 << 22
 
+_PIXELS_A_BYTE = 8 * 64
+"""A JPEG has at least one bit for each 8 x 8 pixels: the shortest code of one coefficient."""
+
 _FAILURES = (
     ArithmeticError,
     AssertionError,
     AttributeError,
     EOFError,
     LookupError,
-    MemoryError,
     NotImplementedError,
     OSError,
     RecursionError,
@@ -304,8 +308,13 @@ def _decode(origin: Path | bytes) -> _Source:
     with _pillow():
         image = _open(BytesIO(data))
         size = _stored_size(image)
+        if image.format in ("JPEG", "MPO") and size[0] * size[1] > _PIXELS_A_BYTE * len(data):
+            told = f"{len(data):,} bytes of JPEG cannot hold {_by(size)} pixels"  # Pillow would make them grey
+            raise ImageError("image-unreadable", told)
         header = read_header(data)
         chunks = read_chunks(data) if header else ()
+        if image.format == "PNG" and [chunk.kind for chunk in chunks].count(b"IHDR") != 1:
+            raise ImageError("image-unreadable", "the PNG does not begin with its only header")  # Pillow takes the last
         frames = bool(getattr(image, "is_animated", False))
         before = _orientation(image) if image.format == "TIFF" else 1
         pixels = _jpeg_pixels(image, data)
@@ -340,7 +349,9 @@ def _jpeg_pixels(image: Image.Image, data: bytes) -> NDArray[np.uint8] | None:
         return None
     try:
         pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(data, colours[image.mode])
-    except ValueError:
+    except ValueError as error:
+        if "premature end of data segment" in str(error):  # Pillow makes the rest grey, and says nothing
+            raise ImageError("image-unreadable", "the JPEG's pixel data ends before its last row") from error
         return None
     return pixels if pixels.shape[1::-1] == image.size else None
 
@@ -356,6 +367,8 @@ def _read(origin: Path | bytes) -> bytes:
 def _stream(origin: Path | bytes) -> Iterator[BinaryIO]:
     """The content of `origin`; what the operating system says against it becomes an `ImageError`."""
     try:
+        if isinstance(origin, Path) and not stat.S_ISREG(mode := origin.stat().st_mode) and not stat.S_ISDIR(mode):
+            raise ImageError("image-unreadable", "the image file is a pipe or a device")
         with BytesIO(origin) if isinstance(origin, bytes) else origin.open("rb") as file:
             yield file
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -386,8 +399,6 @@ def _pillow() -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, MemoryError):
-        return "not enough memory"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror[0].lower() + error.strerror[1:]
     return str(error) or type(error).__name__
@@ -407,10 +418,19 @@ def _stored_size(image: Image.Image) -> Size:
     """`(width, height)` as stored, which Pillow exchanges in the case of a TIFF that lies on its side."""
     tags = _tiff_tags(image)
     width, height = (tags[256], tags[257]) if tags else image.size
-    if width * height > MAX_PIXELS:
+    return check_pixels(width, height)
+
+
+def check_pixels(width: int, height: int) -> Size:
+    """The size, in pixels, of an image that is not too large.
+
+    Raises:
+        ImageError: `image-too-large`.
+    """
+    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
         raise ImageError(
             "image-too-large",
-            f"the image has {width} x {height} pixels; the most that is read is {MAX_PIXELS:,}",
+            f"the image has {width} x {height} pixels; the most that is read is {MAX_PIXELS:,}, {MAX_SIDE:,} a side",
         )
     return width, height
 

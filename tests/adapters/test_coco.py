@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import multiprocessing
+import os
 import pickle
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -18,7 +19,7 @@ from pycocotools import mask as coco_mask
 
 from maskflow_adapters.coco import CocoAdapter, CocoOptions
 from maskflow_convert import Box, Polygons, Rle, convert
-from maskflow_convert.errors import RecordError, SourceError
+from maskflow_convert.errors import SourceError
 from maskflow_convert.geometry import Rasteriser
 
 WIDTH, HEIGHT = 8, 6
@@ -1144,9 +1145,18 @@ def test_a_file_that_goes_while_it_is_read(tmp_path):
     adapter = adapter_of(tmp_path, a_file([an_annotation()]))
     [entry] = adapter.index().entries
     adapter.options.annotations.unlink()
-    with pytest.raises(RecordError) as caught:
+    with pytest.raises(SourceError) as caught:
         adapter.read(entry.record)
     assert caught.value.path == tmp_path / "instances.json"
+
+
+def test_a_file_that_changes_while_it_is_read(tmp_path):
+    """Something else may stand where an annotation was."""
+    adapter = adapter_of(tmp_path, a_file([an_annotation()]))
+    [entry] = adapter.index().entries
+    os.utime(adapter.options.annotations, ns=(1, 1))
+    with pytest.raises(SourceError, match="has changed while it was read"):
+        adapter.read(entry.record)
 
 
 # travel

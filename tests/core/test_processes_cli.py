@@ -196,7 +196,8 @@ class TestDeadlyImage:
         assert warning.endswith("it is tried once more")
         assert error == (
             "maskflow-convert: train-00003-of-00006: its worker process was killed (SIGKILL), as happens when memory "
-            "runs out, also when it was tried once more; if memory is short, take fewer workers (`run.workers`)"
+            "runs out, also when it was tried once more; if memory is short, take fewer workers (`run.workers`); what "
+            "is done is kept, and --resume goes on from there"
         )
         names = set(self.contents(tmp_path / "out"))
         assert {f"train-{number:05d}-of-00006.tfrecord" for number in (0, 1, 2)} <= names
