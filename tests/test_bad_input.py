@@ -370,6 +370,8 @@ def test_a_rehearsal_goes_through_and_writes_nothing(tmp_path, capsys, name):
     told = capsys.readouterr().out
     codes = {row[0] for row in ISSUES[name]}
     of_pixels = {code for code, *_, line in ISSUES[name] if line is None}
+    if "image-too-large" in codes:  # which the annotated size tells
+        of_pixels -= {"image-too-large", "object-lost-with-image"}
     assert {code for code in codes if code in told} == codes - of_pixels
 
 

@@ -686,7 +686,7 @@ SPELT_OTHERWISE = {
         ("2.png", "image-missing"),
         ("1.png/2.png", "image-missing"),
         ("is-a-folder.png", "image-unreadable"),
-        ("x" * 5000, "image-unreadable"),
+        ("x" * 4000, "image-unreadable"),
         ("loop.png", "image-unreadable"),
         ("nul\0.png", "image-unreadable"),
     ],

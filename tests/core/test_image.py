@@ -432,13 +432,14 @@ def test_a_file_and_its_bytes_are_the_same(tmp_path: Path) -> None:
     path.unlink()  # nothing holds it open
 
 
-def test_no_permission(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*_: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
+    (tmp_path / "secret.png").touch()
     monkeypatch.setattr(Path, "open", refused)
     with pytest.raises(ImageError, match="permission denied") as caught:
-        load_png(Path("secret.png"), ImageSettings(), None)
+        load_png(tmp_path / "secret.png", ImageSettings(), None)
     assert caught.value.code == "image-unreadable"
 
 
