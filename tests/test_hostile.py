@@ -391,13 +391,13 @@ def test_pipes_are_not_waited_for(tmp_path):
     (tmp_path / "set/a.json").unlink()
     (tmp_path / "set/a.json").write_text('{"imagePath":"b.png","shapes":[]}')
     found = validate(tmp_path, {"adapter": "labelme", "annotations": "set"})
-    assert found.messages["image-missing"] == "the image file does not exist"
+    assert found.messages["image-unreadable"] == "the image file is a pipe or a device"
     found = validate(tmp_path, {"adapter": "voc", "root": "."})
     assert found.messages["record-broken"] == "is a pipe, which would be waited for"
     (tmp_path / "Annotations/a.xml").unlink()
     (tmp_path / "Annotations/a.xml").write_text(voc())
     found = validate(tmp_path, {"adapter": "voc", "root": "."})
-    assert found.messages["image-unreadable"] == "the image file is a pipe"
+    assert found.messages["image-unreadable"] == "the image file is a pipe or a device"
 
 
 def test_a_jpeg_that_is_cut_off_and_closed():
