@@ -57,9 +57,10 @@ def match(masks: Masks, objects: Sequence[Listed] | None, names: ClassNames | No
         return Matching(_labels(masks, masks.names, stated), {})
     listed = [each.object.name for each in objects]
     labels = _labels(masks, _known_names(masks, listed), listed or stated)
-    in_order = {number: number - 1 for number in masks.runs} if _are_as_many(masks, len(objects)) else {}
+    as_many = _are_as_many(masks, len(objects))
+    in_order = {number: number - 1 for number in masks.runs} if as_many else {}
     by_order = {number: listed[position] for number, position in in_order.items()}
-    if len(in_order) == len(objects) and (masks.majority is None or labels == by_order):
+    if as_many and (masks.majority is None or labels == by_order):
         return Matching(by_order, in_order)
     pairs = dict(_by_place(masks.runs, labels, objects))
     left = set(range(len(objects))).difference(pairs.values())

@@ -380,6 +380,17 @@ def test_other_counts_are_told(tmp_path, objects, listed, told):
     assert masked == [(str(n), names[n]) for n in np.unique(numbers) if n]
 
 
+@pytest.mark.parametrize(("labels", "written", "lost"), [(["cat"], ["cat"], []), (["cat", "dog"], [], ["1"])])
+def test_a_mask_of_an_object_where_none_is_listed(tmp_path, labels, written, lost):
+    """Without a class mask: it is of the only class there is, if there is but one."""
+    a_set(tmp_path, {"a": a_file()}, {"a": drawn("1.. 1..")})
+    sample = read_one(tmp_path, labels=labels)
+    told = "0 objects are listed, the instance mask has 1"
+    assert [(doubt.code, doubt.message) for doubt in sample.doubts] == [("objects-masks-disagree", told)]
+    assert [instance.label for instance in sample.instances] == written
+    assert [(issue.code, issue.object) for issue in sample.issues] == [("object-class-missing", each) for each in lost]
+
+
 def test_an_object_without_mask_is_a_box_beside_those_with(tmp_path):
     """The mask of the second is void, as Pascal VOC paints difficult objects; so two boxes fit, and one is left."""
     numbers = drawn("1..vv..3 1..vv..3")

@@ -104,7 +104,11 @@ def voc() -> dict[str, bytes]:
     names = bundles.join({"Annotations/good.xml": xml, "labelmap.txt": b"a" + b" " * 6000 + b"b\n"})
     mask = bundles.join({"Annotations/good.xml": xml, "SegmentationObject/good.png": image()["two-headers.png"]})
     long = b"<annotation><object><name>" + b"x" * 2000 + b"</name></object></annotation>"
+    small, rows = _chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 6, 8, 0, 0, 0, 0)), zlib.compress(b"\0\1\1" + bytes(51))
+    one = SIGNATURE + small + _chunk(b"IDAT", rows) + _chunk(b"IEND", b"")
+    unlisted = bundles.join({"Annotations/good.xml": b"<annotation/>", "SegmentationObject/good.png": one})
     return {
+        "mask-of-an-object-and-none-listed": unlisted,  # KeyError
         "mask-with-two-headers": mask,
         "spaces-in-a-labelmap": names,  # took the square of their number
         "long-name.xml": long,
