@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from processes import Command, Run, run
+from processes import Command, Run, run, watch
 from product import ALL_WORKERS, HERE, prepare, product_command, records_mb
 from tables import print_table
 
@@ -31,13 +31,22 @@ class Contender:
     output: Path | None = None
 
     def run_anew(self) -> Run:
-        """Run it without what an earlier run has written, and when what that wrote is on the disk."""
+        """Run it on a clean slate."""
+        self._clear()
+        return run(self.command)
+
+    def measure_memory(self) -> float:
+        """Run it on a clean slate; tell its peak, and that of its workers, in MB."""
+        self._clear()
+        return watch(self.command).total_mb
+
+    def _clear(self) -> None:
+        """Remove what an earlier run has written, and wait until all that was written is on the disk."""
         if self.output and self.output.is_dir():
             shutil.rmtree(self.output)
         elif self.output:
             self.output.unlink(missing_ok=True)
         os.sync()
-        return run(self.command)
 
 
 def measure_conversions(folder: Path, images: int, repeat: int, datumaro: str | None) -> list[str]:
@@ -57,7 +66,7 @@ def measure_long(folder: Path, count: int, repeat: int) -> list[str]:
     contenders = [by_product(folder, 1), by_product(folder, ALL_WORKERS)]
     medians = measure_by_turns(contenders, repeat)
     columns = (data_set, "wall s", "CPU s", "images/s", "peak MB")
-    print_table(columns, [(name, *process_figures(median, count)) for name, median in medians.items()])
+    print_table(columns, [(each.name, *process_figures(each, medians, count)) for each in contenders])
     print(f"{medians[ONE].seconds / medians[ALL].seconds:.2f} times as fast with {ALL_WORKERS} workers.\n", flush=True)
     return unequal_bytes(folder)
 
@@ -118,7 +127,7 @@ def print_conversions(contenders: Iterable[Contender], medians: dict[str, Run], 
     rows = [
         (
             contender.name,
-            *process_figures(medians[contender.name], images),
+            *process_figures(contender, medians, images),
             f"{records_mb(contender.output):.1f}" if contender.output else "none",
             f"{script / medians[contender.name].seconds:.1f}",
         )
@@ -127,13 +136,14 @@ def print_conversions(contenders: Iterable[Contender], medians: dict[str, Run], 
     print_table(columns, rows)
 
 
-def process_figures(median: Run, images: int) -> tuple[str, ...]:
-    """Write what the processes of a conversion took."""
+def process_figures(contender: Contender, medians: dict[str, Run], images: int) -> tuple[str, ...]:
+    """Write what the processes of a conversion took; the memory is that of one more run."""
+    median = medians[contender.name]
     return (
         f"{median.seconds:.2f}",
         f"{median.cpu_seconds:.2f}",
         f"{images / median.seconds:,.0f}",
-        f"{median.total_mb:.0f}",
+        f"{contender.measure_memory():.0f}",
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from processes import Run, run
+from processes import WatchedRun, run, watch
 from product import ALL_WORKERS, CONFIG, HERE, product_command
 from tables import print_table
 
@@ -30,8 +30,8 @@ class Measured:
 
     images: int
     annotations_size: int
-    rehearsal: Run
-    conversion: Run
+    rehearsal: WatchedRun
+    conversion: WatchedRun
     shards: int
     records_size: int
 
@@ -54,9 +54,9 @@ def measure_count(folder: Path, count: int) -> Measured:
     run([sys.executable, HERE / "many_photographs.py", folder, str(count // IMAGES)])
     (folder / "convert.yaml").write_text(CONFIG)
     command = product_command(folder, "--workers", str(ALL_WORKERS))
-    rehearsal = run([*command, "--dry-run"])
+    rehearsal = watch([*command, "--dry-run"])
     with Discarded(folder / "converted") as discarded:
-        conversion = run(command)
+        conversion = watch(command)
     annotations_size = (folder / "annotations.json").stat().st_size
     shutil.rmtree(folder)
     return Measured(count, annotations_size, rehearsal, conversion, discarded.shards, discarded.size)

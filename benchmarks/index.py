@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TextIO
 
 from photographs import Dataset, compact_json, copy_annotation, copy_image, prepare
-from processes import Run, machine, run
+from processes import WatchedRun, machine, watch
 
 HERE = Path(__file__).resolve().parent
 READERS = {
@@ -121,16 +121,16 @@ ANNOTATIONS = {"random": large_annotations, "images": ordered_annotations}
 # The measurement
 
 
-def open_file(path: Path, reader: str) -> tuple[Run, dict[str, float]]:
+def open_file(path: Path, reader: str) -> tuple[WatchedRun, dict[str, float]]:
     """Open the file in a new process; return that and what it says of itself."""
-    finished = run([sys.executable, HERE / "open_coco.py", reader, path])
+    finished = watch([sys.executable, HERE / "open_coco.py", reader, path])
     return finished, json.loads(finished.stdout)
 
 
-def summarise(runs: Iterable[tuple[Run, dict[str, float]]]) -> Figures:
+def summarise(runs: Iterable[tuple[WatchedRun, dict[str, float]]]) -> Figures:
     """Take the medians."""
     finished, said = zip(*runs, strict=True)
-    median = Run.median(finished)
+    median = WatchedRun.median(finished)
     return Figures(
         seconds=statistics.median(one["seconds"] for one in said),
         anonymous_mb=median.anonymous_mb,

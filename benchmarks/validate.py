@@ -26,7 +26,7 @@ from textwrap import wrap
 
 from photographs import prepare, resize
 from planted import FAULTS, draw, plant, write
-from processes import Run, machine, run
+from processes import WatchedRun, machine, watch
 from tables import print_table
 from validate_coco import Validation
 
@@ -59,7 +59,7 @@ class Validator:
 class Figures:
     """The medians of one validator: of its processes, and of the validations within them."""
 
-    process: Run
+    process: WatchedRun
     cpu_seconds: float
     findings: int
     version: str
@@ -113,25 +113,25 @@ def repeat_annotations(folder: Path, copies: int) -> int:
     return len(dataset["annotations"])
 
 
-def validate(validator: Validator, folder: Path) -> tuple[Run, Validation]:
+def validate(validator: Validator, folder: Path) -> tuple[WatchedRun, Validation]:
     """Validate a folder in a new process; return that and what it says of itself.
 
     Raises:
         SystemExit: it could not.
     """
-    process = run(validator.command(validator.geometry, folder))
+    process = watch(validator.command(validator.geometry, folder))
     validation = Validation(**json.loads(process.stdout))
     if validation.failure:
         raise SystemExit(f"{validator.name} {validation.failure}")
     return process, validation
 
 
-def summarise(runs: Iterable[tuple[Run, Validation]]) -> Figures:
+def summarise(runs: Iterable[tuple[WatchedRun, Validation]]) -> Figures:
     """Take the medians."""
     processes, validations = zip(*runs, strict=True)
     cpu_seconds = statistics.median(validation.cpu_seconds for validation in validations)
     findings = sum(validations[0].found.values())
-    return Figures(Run.median(processes), cpu_seconds, findings, validations[0].version)
+    return Figures(WatchedRun.median(processes), cpu_seconds, findings, validations[0].version)
 
 
 def print_figures(table: Iterable[Figures], count: int) -> None:

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -166,14 +167,13 @@ def dataset_from_config(config: Config | PathOrName, *, split: str | None = None
     """
     config = config if isinstance(config, Config) else load_config(Path(config))
     data_set = prepare(config)
-    splits = {shard.split for shard in data_set.shards}
+    splits = {piece.split for piece in data_set.shards.pieces}
     if split is not None and split not in splits:
         raise ConfigError(f"there is no split '{split}'; there are {', '.join(sorted(splits))}")
-    items = [item for shard in data_set.shards for item in shard.items if split in (None, shard.split)]
 
     def elements() -> Iterator[Element]:
         examiner = Examiner(config, data_set.classes, data_set.adapters)
-        for item in items:
+        for item in chain.from_iterable(shard.items for shard in data_set.shards if split in (None, shard.split)):
             examined = examiner.examine(item, partial(_open, config.image))
             if examined is None:
                 continue

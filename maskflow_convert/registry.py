@@ -84,6 +84,12 @@ def absolute(reference: str, base: Path) -> str:
         raise PluginError(f"adapter {reference!r}: {error}") from error
 
 
+def is_file_outside(reference: str, folder: Path) -> bool:
+    """Whether a reference names a file, and that, links followed, does not lie in a folder or below it."""
+    file, _, _ = reference.rpartition(":")
+    return file.endswith(".py") and not Path(file).resolve().is_relative_to(folder.resolve())
+
+
 def load_all(references: Iterable[str]) -> None:
     """Import the adapters of those names, so that what they define can be unpickled."""
     for reference in references:

@@ -28,7 +28,7 @@ from PIL import Image
 from fuzz.targets import TARGETS
 from maskflow_convert.cli import main
 from maskflow_convert.config import load_config
-from maskflow_convert.errors import ImageError, PluginError
+from maskflow_convert.errors import ConfigError, ImageError, PluginError
 from maskflow_convert.image import ImageSettings, load_png
 from maskflow_convert.prepare import prepare
 
@@ -512,6 +512,23 @@ def test_code_is_taken_from_where_the_yaml_lies(tmp_path, monkeypatch):
     (tmp_path / "yaml/d.yaml").write_text("sources: [{adapter: './sub/mine.py:Mine'}]\n")
     with pytest.raises(PluginError, match="there is no such file"):
         load_config("../yaml/d.yaml")
+
+
+@pytest.mark.parametrize(
+    "reference", ["../mine.py:Mine", "{folder}/mine.py:Mine", "linked.py:Mine", "sub/../../mine.py:Mine"]
+)
+def test_code_from_elsewhere_is_refused(tmp_path, reference):
+    """Above the YAML, by an absolute path, by a link; it is not run."""
+    (tmp_path / "mine.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n" + PLUGIN)
+    (tmp_path / "yaml/sub").mkdir(parents=True)
+    (tmp_path / "yaml/linked.py").symlink_to("../mine.py")
+    path = tmp_path / "yaml/c.yaml"
+    path.write_text(f"sources:\n  - adapter: '{reference.format(folder=tmp_path)}'\n")
+    with pytest.raises(
+        ConfigError, match=r"c\.yaml:2: sources\[0\]: .*/mine\.py:Mine lies outside the folder of this YAML"
+    ):
+        load_config(path)
+    assert not (tmp_path / "ran").exists()
 
 
 YAML = {

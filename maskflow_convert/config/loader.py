@@ -246,6 +246,14 @@ class _Validation:
             self.problems.append(self._at(at) + f"sources[{number}]: name the format, as in 'adapter: coco'")
             return None
         reference = registry.absolute(source["adapter"], self.base)
+        if registry.is_file_outside(reference, self.base):
+            self.problems.append(
+                self._at((*at, "adapter"))
+                + f"sources[{number}]: {reference} lies outside the folder of this YAML, and "
+                "code is loaded from there only; put the two into one folder, or make the adapter a package (see "
+                "`maskflow-convert adapters new`)"
+            )
+            return None
         options_class = registry.load(reference).Options
         own = {key: value for key, value in source.items() if key not in ("adapter", "split")}
         try:

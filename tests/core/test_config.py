@@ -504,6 +504,14 @@ class TestResolved:
         sections = {**sections, "output": {"shuffle": 7, **sections.get("output", {})}}
         path = script(tmp_path, [{"key": "a.png"}], **sections)
         convert(path)
+        moved = (tmp_path / "out/config.yaml").rename(tmp_path / "config.yaml")
+        assert load_config(moved) == load_config(path)
+
+    def test_loads_where_it_lies(self, tmp_path):
+        """Unless it names a file with code, which is loaded from the folder of the YAML only."""
+        path = tmp_path / "c.yaml"
+        path.write_text("sources: [{adapter: shapes, count: 2}]\noutput: {directory: out}\n")
+        convert(path)
         assert load_config(tmp_path / "out/config.yaml") == load_config(path)
 
     def test_loads_from_anywhere(self, tmp_path, monkeypatch):

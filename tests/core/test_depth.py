@@ -43,7 +43,7 @@ class Outcome:
 
 def examine(folder: Any, names: list[str], depth: Depth, **sections: Any) -> Outcome:
     """What becomes of an image with those objects."""
-    module = registry.load(scripted.SCRIPTED).__module__
+    module = registry.load(f"{folder}/{scripted.beside(folder)}").__module__
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(__import__(module), "SHAPES", {**scripted.SHAPES, **SHAPES})
         config = load_config(script(folder, [{"key": "a.png", "things": names}], on_error="skip-object", **sections))

@@ -131,7 +131,7 @@ class TestObjects:
         from maskflow_convert import Polygons, registry
 
         shape = Polygons(parts=((-3, 1, 5, 1, 5, 4), (1, 1)))
-        module = registry.load(scripted.SCRIPTED).__module__
+        module = registry.load(f"{tmp_path}/{scripted.beside(tmp_path)}").__module__
         monkeypatch.setitem(__import__(module).SHAPES, "outside", shape)
         severities = {"polygon-outside-image": "error", "polygon-part-dropped": "error"}
         listed, written = run(tmp_path, "outside", issues=severities, **SKIP)

@@ -149,7 +149,7 @@ class TestInARun:
     def run(self, folder, monkeypatch, shape, **sections):
         """Convert an image with a good object and one of that shape: what is listed, and the written masks."""
         folder.mkdir(exist_ok=True)
-        module = registry.load(scripted.SCRIPTED).__module__
+        module = registry.load(f"{folder}/{scripted.beside(folder)}").__module__
         monkeypatch.setitem(__import__(module).SHAPES, "outside", shape)
         pictures = [{"key": "a.png", "things": ["good", "outside"]}]
         report = convert(script(folder, pictures, on_error="skip-object", **sections))

@@ -118,10 +118,17 @@ def png(fault: str | None = None) -> bytes:
     return file.getvalue()
 
 
+def beside(folder: Path) -> str:
+    """This file copied into `folder`, since a YAML names no code but what lies beside it; the adapter's name there."""
+    copy = folder / "scripted.py"
+    copy.write_bytes(Path(__file__).read_bytes())
+    return f"{copy.name}:{ScriptedAdapter.__name__}"
+
+
 def script(folder: Path, pictures: list[dict[str, Any]], *, source: Any = None, **sections: Any) -> Path:
     """A YAML file in `folder` that says `pictures`; it writes to `out` in there, by one process, without shuffling."""
     tree = {
-        "sources": [{"adapter": SCRIPTED, "pictures": pictures, **(source or {})}],
+        "sources": [{"adapter": f"./{beside(folder)}", "pictures": pictures, **(source or {})}],
         **sections,
         "output": {"directory": "out", "shuffle": None, **sections.get("output", {})},
         "run": {"executor": "serial", **sections.get("run", {})},
