@@ -7,7 +7,6 @@ uint8 of 0 and 1, `class_ids` `[N]` int64, `image_id` `[]` int64. In the layout 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from maskflow_convert.config import Config, load_config
 from maskflow_convert.errors import ConfigError
 from maskflow_convert.examine import Examiner, Size
+from maskflow_convert.executors import processors
 from maskflow_convert.image import ImageSettings, load_pixels, read_header
 from maskflow_convert.issues import Issue
 from maskflow_convert.prepare import prepare
@@ -122,7 +122,7 @@ def build_dataset(
     dataset = _serialized(stored, shuffle=shuffle, seed=seed, deterministic=deterministic)
     dataset = dataset.repeat(repeat).map(
         partial(decode_example, layout=stored.layout, channels=channels or stored.channels, depth=stored.depth),
-        num_parallel_calls=os.cpu_count(),
+        num_parallel_calls=processors(),
         deterministic=deterministic,
     )
     if batch_size is not None:

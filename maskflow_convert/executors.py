@@ -23,8 +23,13 @@ _IMAGES_WORTH_A_START = 64  # a process starts in the time that these take
 
 def worker_count(workers: int | Literal["auto"], *, tasks: int, images: int) -> int:
     """How many processes a run takes: never more than there are tasks, nor than pay for their own start."""
-    wanted = min(os.cpu_count() or 1, images // _IMAGES_WORTH_A_START) if workers == "auto" else workers
+    wanted = min(processors(), images // _IMAGES_WORTH_A_START) if workers == "auto" else workers
     return max(1, min(wanted, tasks))
+
+
+def processors() -> int:
+    """How many this process may run on: in a batch job or a container often fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def run_serially(

@@ -174,7 +174,9 @@ class Run(Model):
     """How the work is done. It never changes what is written."""
 
     executor: Literal["serial", "processes"] = "processes"
-    workers: PositiveInt | Literal["auto"] = Field("auto", description="auto: one for each processor")
+    workers: PositiveInt | Literal["auto"] = Field(
+        "auto", description="auto: one for each processor that it may run on"
+    )
 
 
 def _known_code(code: str) -> str:

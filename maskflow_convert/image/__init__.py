@@ -1,25 +1,14 @@
 """File to pixels to PNG; EXIF, modes, depth, bombs. The one user of Pillow, simplejpeg and libdeflate.
 
-`read` decodes what others wrote, `png` encodes what a record holds.
+`decode` opens what others wrote, and `orientation` turns it. `read` makes of it what a record holds, `labels` the
+numbers of a label image. `png` encodes, `overlay` draws for people.
 """
 
+from maskflow_convert.image.decode import check_pixels, read_shown_size, read_size
+from maskflow_convert.image.labels import LabelImage, read_label_image, read_labels
+from maskflow_convert.image.orientation import Exif, Frame
 from maskflow_convert.image.png import MAX_PIXELS, check_png, encode_png, read_header
-from maskflow_convert.image.read import (
-    Exif,
-    Frame,
-    ImageSettings,
-    LabelImage,
-    StoredImage,
-    Survey,
-    check_pixels,
-    load_pixels,
-    load_png,
-    read_label_image,
-    read_labels,
-    read_shown_size,
-    read_size,
-    survey,
-)
+from maskflow_convert.image.read import ImageSettings, StoredImage, Survey, load_pixels, load_png, survey
 
 __all__ = [
     "MAX_PIXELS",
