@@ -224,8 +224,7 @@ class Examiner:
     def _rasterise(self, sample: Sample, size: Size, examined: Examined[PictureT]) -> Iterator[Issue]:
         """Fill `examined` with the objects that can be written; yield what is wrong with each, and its loss."""
         width, height = size
-        rasteriser = Rasteriser(width, height)
-        pixels = [self._pixels(instance, rasteriser) for instance in sample.instances]
+        pixels = self._pixels(sample.instances, Rasteriser(width, height))
         doubts = self._doubts(sample.instances, pixels, size)
         for number, (instance, mask) in enumerate(zip(sample.instances, pixels, strict=True)):
             told = [self._of_object(examined.item, instance, doubt) for doubt in doubts[number]]
@@ -238,13 +237,11 @@ class Examiner:
                 examined.masks.append(mask)
                 examined.class_ids.append(self._class_ids[instance.label])
 
-    def _pixels(self, instance: Instance, rasteriser: Rasteriser) -> Runs | DataError:
-        try:
-            if instance.label not in self._class_ids:
-                raise ShapeError("class-unknown", f"label {instance.label!r} is not among the classes")
-            return rasteriser.runs(self._shape_of(instance))
-        except DataError as error:
-            return error
+    def _pixels(self, instances: Sequence[Instance], rasteriser: Rasteriser) -> list[Runs | DataError]:
+        """The pixels of each object, or why it has none."""
+        shapes = [self._shape_of(instance) for instance in instances]
+        found = iter(rasteriser.runs_of(shape for shape in shapes if not isinstance(shape, DataError)))
+        return [shape if isinstance(shape, DataError) else next(found) for shape in shapes]
 
     def _doubts(
         self, instances: Sequence[Instance], pixels: Sequence[Runs | DataError], size: Size
@@ -270,13 +267,16 @@ class Examiner:
             return Issue("mask-empty", f"{instance.label} has no pixel in {size[0]} x {size[1]}")
         return None
 
-    def _shape_of(self, instance: Instance) -> Shape:
+    def _shape_of(self, instance: Instance) -> Shape | DataError:
+        """The shape of an object, or why it is not wanted."""
+        if instance.label not in self._class_ids:
+            return ShapeError("class-unknown", f"label {instance.label!r} is not among the classes")
         if instance.crowd and self.config.objects.crowd == "skip":
-            raise ShapeError("object-crowd", f"{instance.label} is a crowd region")
+            return ShapeError("object-crowd", f"{instance.label} is a crowd region")
         if instance.attributes.get("difficult") is True and self.config.objects.difficult == "skip":
-            raise ShapeError("object-difficult", f"{instance.label} is marked as difficult")
+            return ShapeError("object-difficult", f"{instance.label} is marked as difficult")
         if isinstance(instance.shape, Box) and self.config.objects.boxes != "rectangle":
-            raise ShapeError("object-box-only", f"{instance.label} has a box and no mask")
+            return ShapeError("object-box-only", f"{instance.label} has a box and no mask")
         return instance.shape
 
     def _lose_image(self, item: Item, objects: Sequence[str | None], reason: Issue) -> None:

@@ -59,7 +59,8 @@ class Rasteriser:
         """
         match shape:
             case Polygons(rasteriser="coco"):
-                return self._coco_polygons(usable_parts(shape))
+                text = self._coco_text(usable_parts(shape))
+                return runs.from_texts([text], width=self.width, height=self.height)[0]
             case Polygons():
                 return self._drawn(usable_parts(shape), _fill_polygon)
             case Drawing():
@@ -75,6 +76,22 @@ class Rasteriser:
             case Union():
                 return self._union(shape)
 
+    def runs_of(self, shapes: Iterable[Shape]) -> list[Runs | ShapeError]:
+        """What `runs` returns of each shape, or raises."""
+        found = [self._begun(shape) for shape in shapes]
+        texts = [each for each in found if isinstance(each, bytes)]
+        decoded = iter(runs.from_texts(texts, width=self.width, height=self.height) if texts else [])
+        return [next(decoded) if isinstance(each, bytes) else each for each in found]
+
+    def _begun(self, shape: Shape) -> bytes | Runs | ShapeError:
+        """The runs of a shape; of COCO's polygons the compressed run lengths, which are decoded together."""
+        try:
+            if isinstance(shape, Polygons) and shape.rasteriser == "coco":
+                return self._coco_text(usable_parts(shape))
+            return self.runs(shape)
+        except ShapeError as error:
+            return error
+
     def areas_of_parts(self, polygons: Polygons) -> list[int]:
         """Number of pixels that each of the parts covers by itself; those of fewer than three points have none.
 
@@ -89,11 +106,12 @@ class Rasteriser:
             areas = iter([self._drawn([part], _fill_polygon).area for part in parts])
         return [next(areas) if len(part) >= 6 else 0 for part in polygons.parts]
 
-    def _coco_polygons(self, parts: Sequence[Part]) -> Runs:
+    def _coco_text(self, parts: Sequence[Part]) -> bytes:
+        """COCO's compressed run lengths of what any of the parts covers."""
         encoded = coco_mask.frPyObjects([list(part) for part in parts], self.height, self.width)
         merged = encoded[0] if len(encoded) == 1 else coco_mask.merge(encoded)
-        counts = runs.parse_counts(merged["counts"].decode("ascii"))
-        return runs.from_counts(counts, width=self.width, height=self.height)
+        text: bytes = merged["counts"]
+        return text
 
     def _drawing(self, drawing: Drawing) -> Runs:
         points = usable_points(drawing)

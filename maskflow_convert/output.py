@@ -17,6 +17,9 @@ from typing import IO, Any
 from maskflow_convert.errors import OutputError
 from maskflow_convert.issues import Issue
 
+_LOCKED: set[int] = set()
+"""Descriptors of the folders that this process has locked."""
+
 
 class Existing(StrEnum):
     """What to do with a data set that is already in the output directory."""
@@ -55,12 +58,24 @@ def _lock(folder: Path, stack: ExitStack) -> None:
         import fcntl
 
         handle = os.open(folder, os.O_RDONLY)
-        stack.callback(os.close, handle)
+        _LOCKED.add(handle)
+        stack.callback(_unlock, handle)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno not in (errno.ENOLCK, errno.ENOTSUP):  # a file system without locks
                 raise
+
+
+def _unlock(handle: int) -> None:
+    _LOCKED.discard(handle)
+    os.close(handle)
+
+
+def leave_locks() -> None:
+    """In a copy of the process: leave the locks to the one that took them, so that they end with it."""
+    for handle in tuple(_LOCKED):
+        _unlock(handle)
 
 
 def clear(folder: Path, existing: Existing) -> None:

@@ -94,7 +94,10 @@ class _Pool:
     """The workers, and what they answered."""
 
     def __init__(
-        self, backlog: _Backlog[Any], start_worker: Callable[[], Worker], on_progress: Callable[[int], None]
+        self,
+        backlog: _Backlog[Any],
+        start_worker: Callable[[Sequence[Worker]], Worker],
+        on_progress: Callable[[int], None],
     ) -> None:
         self.workers: list[Worker] = []
         self._backlog = backlog
@@ -109,7 +112,7 @@ class _Pool:
         """Start so many more workers."""
         for _ in range(workers):
             with deferred():
-                self.workers.append(self._start_worker())
+                self.workers.append(self._start_worker(self.workers))
 
     def answer_to(self, number: int) -> Finished | Failed:
         """What came of a task, once it is there; each is asked for once, in their order."""

@@ -22,7 +22,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from itertools import chain
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,8 +38,11 @@ from maskflow_convert.runs import Runs
 MAX_BYTES = 2**31 - 1
 """Largest message that protobuf serialises."""
 
-_INT, _BYTES = 3, 1  # field numbers of int64_list and bytes_list in tf.train.Feature
+_BYTES: Final = 1
+_INT: Final = 3
+"""Field numbers of bytes_list and int64_list in tf.train.Feature."""
 _LENGTH_DELIMITED = 2
+_TAGS = {field: varint(field << 3 | _LENGTH_DELIMITED) for field in (1, 2, 3)}
 _VARINT = 10  # bytes of the longest number
 _BLOCK = 1 << 16  # bytes of numbers that are decoded at a time: what that takes fits the processor's cache
 _FRAME = 1024  # more than all keys, lengths and single numbers of an Example take together
@@ -152,12 +157,18 @@ def _bytes_feature(key: str, *pieces: bytes) -> list[bytes]:
 
 def _feature(key: str, feature: list[bytes]) -> list[bytes]:
     """One entry of the map `Features.feature`."""
-    return _message(1, *_message(1, key.encode()), *_message(2, *feature))
+    return _message(1, _map_key(key), *_message(2, *feature))
 
 
-def _message(field: int, *parts: bytes) -> list[bytes]:
+@cache
+def _map_key(key: str) -> bytes:
+    """The field of an entry that holds its key."""
+    return b"".join(_message(1, key.encode()))
+
+
+def _message(field: Literal[1, 2, 3], *parts: bytes) -> list[bytes]:
     """`parts` as the length-delimited field of that number, not joined."""
-    return [varint(field << 3 | _LENGTH_DELIMITED), varint(sum(map(len, parts))), *parts]
+    return [_TAGS[field], varint(sum(map(len, parts))), *parts]
 
 
 def decode(data: bytes) -> Record:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from maskflow_convert.report import Report, Tally
 if TYPE_CHECKING:
     from maskflow_convert.inspection import Inspection, SizeRange
 
+_SECONDS_BETWEEN_REFRESHES = 0.1
 _PLAIN_WIDTH = 10_000  # no line is broken where a program may read it
 COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.IGNORE: "dim"}
 
@@ -42,7 +44,10 @@ def print_result(*parts: RenderableType) -> None:
 
 @contextmanager
 def progress_bar() -> Iterator[OnProgress | None]:
-    """A bar with rate and time left on the standard error, if that is a terminal; otherwise nothing."""
+    """A bar with rate and time left on the standard error, if that is a terminal; otherwise nothing.
+
+    It has no thread that refreshes it, so that processes can be forked beside it.
+    """
     if not (sys.stderr and sys.stderr.isatty()):
         yield None
         return
@@ -54,13 +59,19 @@ def progress_bar() -> Iterator[OnProgress | None]:
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=console, transient=True, auto_refresh=False) as progress:
         task = progress.add_task("indexing", total=None, rate="")
+        progress.refresh()
+        shown = time.monotonic()
 
         def show(done: int, total: int) -> None:
+            nonlocal shown
             speed = progress.tasks[0].speed
             rate = f"{speed:,.0f} images/s" if speed else ""
             progress.update(task, completed=done, total=total, rate=rate, description="images")
+            if (now := time.monotonic()) - shown > _SECONDS_BETWEEN_REFRESHES:
+                progress.refresh()
+                shown = now
 
         yield show
 

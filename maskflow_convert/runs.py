@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -244,23 +245,53 @@ def parse_counts(text: str) -> NDArray[np.int64]:
         raise ShapeError("rle-undecodable", "the string of run lengths holds characters outside ASCII") from None
     if not len(characters):
         raise ShapeError("rle-undecodable", "the string of run lengths is empty")
-    groups = _GROUPS[characters]
-    if int(groups.max()) == _NO_GROUP:
-        at = int(groups.argmax())
+    outside = _GROUPS[characters] == _NO_GROUP
+    if outside.any():
+        at = int(outside.argmax())
         raise ShapeError("rle-undecodable", f"character {at} of the run lengths, {text[at]!r}, is outside '0' to 'o'")
     if characters[-1] >= _MORE:
         raise ShapeError("rle-undecodable", "the string of run lengths ends within a number")
-    last = (characters < _MORE).nonzero()[0]
-    first = np.zeros_like(last)
-    first[1:] = last[:-1] + 1
-    sizes = last - first + 1
-    if int(sizes.max()) > _LONGEST:
+    written, ends = _as_written(characters)
+    if int(np.diff(ends, prepend=-1).max()) > _LONGEST:
         raise ShapeError("rle-undecodable", "the string of run lengths holds a number of more than 34 bits")
-    shift = 5 * (np.arange(len(groups)) - first.repeat(sizes))
-    written: NDArray[np.int64] = np.add.reduceat(groups << shift, first)
     written[1::2].cumsum(out=written[1::2])
     written[2::2].cumsum(out=written[2::2])
     return written
+
+
+def from_texts(texts: Sequence[bytes], *, width: int, height: int) -> list[Runs]:
+    """Runs from COCO's compressed run lengths, of several masks of one image at once, which is quicker.
+
+    They must be what pycocotools has made of masks of that size: nothing is checked.
+    """
+    numbers, ends = _as_written(np.frombuffer(b"".join(texts), dtype=np.uint8))
+    counts = np.diff(np.searchsorted(ends, np.cumsum([0, *map(len, texts)])))
+    place = np.arange(len(numbers)) - np.repeat(np.cumsum(counts) - counts, counts)
+    odd = place % 2 == 1
+    for chain in (odd.nonzero()[0], (~odd & (place > 0)).nonzero()[0]):
+        numbers[chain] = _summed_anew(numbers[chain], place[chain] <= 2)
+    pixels_before = np.repeat(np.arange(len(texts)) * (width * height), counts)
+    ones = odd & (numbers > 0)
+    starts, lengths = (np.cumsum(numbers) - numbers - pixels_before)[ones], numbers[ones]
+    mask = np.repeat(np.arange(len(texts)), counts)[ones]
+    bounds = np.searchsorted(mask, np.arange(len(texts) + 1)).tolist()
+    return [Runs(starts[begin:end], lengths[begin:end], width, height) for begin, end in pairwise(bounds)]
+
+
+def _as_written(characters: NDArray[np.uint8]) -> tuple[NDArray[np.int64], Positions]:
+    """The numbers that groups of five bits spell, and the index of the last character of each."""
+    last = (characters < _MORE).nonzero()[0]
+    first = np.zeros_like(last)
+    first[1:] = last[:-1] + 1
+    shift = 5 * (np.arange(len(characters)) - first.repeat(last - first + 1))
+    return np.add.reduceat(_GROUPS[characters] << shift, first), last
+
+
+def _summed_anew(numbers: NDArray[np.int64], begins: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Running sums that begin anew wherever `begins` says so."""
+    sums = np.cumsum(numbers)
+    firsts = begins.nonzero()[0]
+    return sums - np.repeat((sums - numbers)[firsts], np.diff(firsts, append=len(numbers)))
 
 
 def to_masks(masks: Sequence[Runs], *, width: int, height: int) -> NDArray[np.uint8]:

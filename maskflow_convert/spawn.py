@@ -11,11 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
+from pathlib import Path
 from types import ModuleType
 
 from maskflow_convert.errors import OutputError
 from maskflow_convert.interrupts import STOPPING
+from maskflow_convert.output import leave_locks
 from maskflow_convert.worker import serve
 
 _SECONDS_TO_END = 2.0
@@ -33,7 +35,7 @@ class Job:
 class Worker:
     """A process, our end of its pipe, its job, and how many images of that are done."""
 
-    process: SpawnProcess
+    process: BaseProcess
     pipe: Connection
     ready: bool = False
     job: Job | None = None
@@ -45,22 +47,53 @@ class Worker:
         return self.ready and self.job is None
 
 
-def start(packed_prepare: bytes, packed_work: bytes) -> Worker:
-    """A new worker, afresh rather than forked, since a fork of a process that runs TensorFlow hangs.
+def start(packed_prepare: bytes, packed_work: bytes, others: Sequence[Worker]) -> Worker:
+    """A new worker beside those that there are.
 
     Raises:
         OutputError: there cannot be another process.
     """
-    context = multiprocessing.get_context("spawn")
     try:
-        ours, theirs = context.Pipe()
-        process = context.Process(target=serve, args=(theirs, packed_prepare, packed_work), daemon=True)
+        ours, theirs = multiprocessing.Pipe()
+        process = _process(theirs, [ours, *(other.pipe for other in others)], packed_prepare, packed_work)
         with theirs, _signals_blocked(), _without_main():
             process.start()
     except OSError as error:
         told = f"a worker process cannot be started: {error.strerror or error}"
         raise OutputError(f"{told}; take fewer workers (`run.workers`)") from error
     return Worker(process, ours)
+
+
+def _process(theirs: Connection, ours: Sequence[Connection], packed_prepare: bytes, packed_work: bytes) -> BaseProcess:
+    """A process to be: a copy of this one if that is safe, which has all its imports already, else one afresh."""
+    if can_fork():
+        return multiprocessing.get_context("fork").Process(
+            target=_serve_forked, args=(theirs, ours, packed_prepare, packed_work), daemon=True
+        )
+    resource_tracker.ensure_running()  # or the start would see to that, and unblock the signals
+    return multiprocessing.get_context("spawn").Process(
+        target=serve, args=(theirs, packed_prepare, packed_work), daemon=True
+    )
+
+
+def can_fork() -> bool:
+    """Whether this process has a single thread, so that no other one can hold a lock that a copy would wait for.
+
+    NumPy's algebra and TensorFlow have threads that Python knows nothing of; Linux counts them all.
+    """
+    try:
+        return sys.platform == "linux" and len(list(Path("/proc/self/task").iterdir())) == 1
+    except OSError:  # there is no telling
+        return False
+
+
+def _serve_forked(theirs: Connection, ours: Sequence[Connection], packed_prepare: bytes, packed_work: bytes) -> None:
+    """As `serve`, in a copy of the parent, which leaves it what is not for a worker: its ends of pipes, its locks."""
+    for pipe in ours:
+        pipe.close()
+    leave_locks()
+    sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
+    serve(theirs, packed_prepare, packed_work)
 
 
 def stop(workers: Sequence[Worker]) -> None:
@@ -112,7 +145,6 @@ def _signals_blocked() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    resource_tracker.ensure_running()  # or the start would see to that, and unblock them
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
     try:
         yield

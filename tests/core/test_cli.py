@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import maskflow_convert
-from core.plugins.scripted import SCRIPTED, script
+from core.plugins.scripted import SCRIPTED, beside, script
 from maskflow_convert import convert, load_config, registry
 from maskflow_convert.cli import main
 
@@ -360,9 +360,11 @@ class TestAdapters:
         assert run("adapters", "show", "./mine.py:ScriptedAdapter")[0] == 0
         registry.load.cache_clear()
 
-    @pytest.mark.parametrize("name", ["shapes", "coco", SCRIPTED])
-    def test_show_a_source_to_copy(self, run, tmp_path, name):
+    @pytest.mark.parametrize("name", ["shapes", "coco", "./scripted.py:ScriptedAdapter"])
+    def test_show_a_source_to_copy(self, run, tmp_path, monkeypatch, name):
         """Every key of it is one of the adapter, and nothing is to be added."""
+        beside(tmp_path)
+        monkeypatch.chdir(tmp_path)
         out = run("adapters", "show", name)[1]
         text = out[out.index("sources:") :].replace("# ", "")
         values = {"pictures": "[]", "folder": ".", "images": ".", "annotations": "a.json"}

@@ -274,7 +274,7 @@ class TestSignals:
             from core.plugins.tasks import echo, prepare
             from maskflow_convert import spawn
             from maskflow_convert.worker import pack
-            worker = spawn.start(pack(prepare, ""), pack(echo, ""))
+            worker = spawn.start(pack(prepare, ""), pack(echo, ""), [])
             os.killpg(0, signal.SIGINT)
             print(worker.pipe.recv())
             spawn.stop([worker])
@@ -347,6 +347,24 @@ class TestScript:
         """,
         )
         assert done.communicate(timeout=30) == ("begun\n[1, 2, 3]\n", "")
+
+    @pytest.mark.parametrize(("threads", "copied"), [(0, True), (1, False)])
+    def test_workers_are_copies_where_that_is_safe(self, tmp_path, threads, copied):
+        """A thread could hold a lock that its copy would wait for; workers begin afresh then."""
+        done = script(
+            tmp_path,
+            f"""
+            import time
+            from threading import Thread
+            from core.plugins import tasks
+            from maskflow_convert.processes import run_in_processes
+            for _ in range({threads}):
+                Thread(target=time.sleep, args=(60,), daemon=True).start()
+            tasks.changed_by_parent = True
+            print(list(run_in_processes(tasks.is_copy, [1, 2], id, workers=2, prepare=tasks.prepare)))
+        """,
+        )
+        assert done.communicate(timeout=30) == (f"{[copied, copied]}\n", "")
 
     def test_in_a_thread(self, tmp_path):
         """Where nobody may handle signals."""

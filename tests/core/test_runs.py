@@ -89,6 +89,16 @@ def test_any_mask_agrees_with_pycocotools(mask: Mask) -> None:
     check_against_pycocotools(mask)
 
 
+@given(masks, st.lists(st.integers(0, 100), max_size=5))
+def test_masks_that_are_decoded_together_are_those_that_pycocotools_encoded(mask: Mask, turns: list[int]) -> None:
+    height, width = mask.shape
+    different = [mask, *(np.roll(mask, turn) for turn in turns), np.zeros_like(mask), ~mask]
+    found = runs.from_texts([compressed(each).encode() for each in different], width=width, height=height)
+    assert [each.to_dense().tolist() for each in found] == [each.tolist() for each in different]
+    assert all((each.lengths > 0).all() for each in found)
+    assert {(each.width, each.height) for each in found} == {(width, height)}
+
+
 def test_the_first_count_is_of_zeros_and_counts_run_down_the_columns() -> None:
     mask = one_pixel(3, 4, row=0, column=1)
     assert runs.from_dense(mask).to_counts() == (3, 1, 8)

@@ -48,6 +48,13 @@ def stumble(task: int, tick: Tick) -> int:
     return task
 
 
+changed_by_parent = False
+
+
+def is_copy(task: int, tick: Tick) -> bool:
+    return changed_by_parent
+
+
 def echo(task: object, tick: Tick) -> object:
     return task
 
