@@ -23,7 +23,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 with atheris.instrument_imports(include=["maskflow_convert", "maskflow_adapters"]):
     from fuzz.targets import TARGETS, Finding
-    from maskflow_convert.image import png, read
+    from maskflow_convert.image import decode, png
 
 from fuzz.mutation import MUTATIONS, Mutation, edited
 
@@ -44,7 +44,7 @@ class Bounded:
     """A target, held to its time and memory."""
 
     def __init__(self, name: str, folder: Path) -> None:
-        for module in (png, read):
+        for module in (png, decode):
             module.MAX_PIXELS = MAX_PIXELS
         self._run = TARGETS[name].run
         self._folder = folder
