@@ -15,7 +15,7 @@ from maskflow_convert.adapter import Index
 from maskflow_convert.catalogue import CATALOGUE, Severity
 from maskflow_convert.classes import ClassMap
 from maskflow_convert.config import Config, OnError, Source
-from maskflow_convert.errors import MaskflowError, PluginError
+from maskflow_convert.errors import MaskflowError, PluginError, SourceError
 from maskflow_convert.issues import Issue
 from maskflow_convert.plan import Plan, make_plan
 from maskflow_convert.policy import Policy
@@ -127,6 +127,8 @@ def _index(adapter: AnyAdapter, name: str) -> Index[Any]:
         index = adapter.index()
     except MaskflowError:
         raise
+    except OSError as error:
+        raise SourceError(f"{name} cannot read it: {error.strerror or error}", error.filename) from error
     except (Exception, SystemExit) as error:  # an adapter is somebody else's code, and may raise anything
         raise PluginError(f"{name} failed to list its images: {type(error).__name__}: {error}") from error
     if not isinstance(index, Index):

@@ -186,6 +186,14 @@ class TestIndex:
         assert line.startswith(f"maskflow-convert: sources[1]: {NAMED}")
         assert told in line
 
+    def test_what_the_system_says_of_a_source_is_no_fault_of_the_adapter(self, offer, run):
+        offer("broken-plugin", {"bad": "Bad"}, plugin(index="open('/no/such/file')"))
+        assert run(BAD) == (
+            4,
+            "",
+            [f"maskflow-convert: /no/such/file: sources[0]: {NAMED} cannot read it: No such file or directory"],
+        )
+
     def test_of_a_file(self, run, tmp_path):
         (tmp_path / "mine.py").write_text(plugin(index="sys.exit()"))
         found, _, [line] = run("{adapter: './mine.py:Bad'}")
