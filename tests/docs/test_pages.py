@@ -1,0 +1,52 @@
+"""What the pages say is what happens: every block of the README, the tutorial and the guides is run, in order."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from docs.walk import Walk, blocks, in_this_process
+from shared_data import REPOSITORY
+
+PROMISED = [
+    REPOSITORY / "README.md",
+    REPOSITORY / "docs/tutorial.md",
+    *sorted((REPOSITORY / "docs/how-to").glob("*.md")),
+]
+"""Every block of these is run."""
+
+MEASURING = REPOSITORY / "docs/performance.md"
+"""Its commands take hours."""
+
+OTHERS = [
+    page
+    for page in sorted((REPOSITORY / "docs").rglob("*.md"))
+    if page not in (*PROMISED, MEASURING) and any(block.language != "not run" for block in blocks(page))
+]
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(REPOSITORY).as_posix()
+
+
+@pytest.fixture
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What pages use of the repository, in a folder of their own, which is the working directory."""
+    for folder in ("configs", "examples", "tests/bad"):
+        shutil.copytree(REPOSITORY / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", [*PROMISED, *OTHERS], ids=name_of)
+def test_what_the_page_says_is_what_happens(page: Path, clone: Path):
+    walk = Walk(page, in_this_process)
+    walk.go()
+    assert walk.run
+
+
+@pytest.mark.parametrize("page", PROMISED, ids=name_of)
+def test_nothing_of_it_is_left_out(page: Path):
+    assert not [block.line for block in blocks(page) if block.language == "not run"]
