@@ -109,8 +109,3 @@ class TestProject:
     def test_files_that_it_names(self, file):
         names = PROJECT["project"][file]
         assert all((ROOT / name).is_file() for name in ([names] if isinstance(names, str) else names))
-
-
-def test_the_page_of_checks_is_that_of_the_catalogue(monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "docs")
-    assert importlib.import_module("make_checks").page() == (ROOT / "docs/checks.md").read_text(encoding="utf-8")

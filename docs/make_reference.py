@@ -1,0 +1,183 @@
+"""Writes what the reference says of the configuration and the command line, and the options that the pages of formats list.
+
+    python docs/make_reference.py
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import redirect_stdout, suppress
+from pathlib import Path
+from unittest.mock import patch
+
+from pydantic import BaseModel
+from rich.console import Group
+from rich.table import Table
+
+from maskflow_convert.adapter import Adapter
+from maskflow_convert.cli import main as run
+from maskflow_convert.config import Config
+from maskflow_convert.config.settings import Source
+from maskflow_convert.registry import load
+from maskflow_convert.reporting import adapter_page
+
+DOCS = Path(__file__).parent
+FORMATS = ("coco", "voc", "labelme", "shapes")
+
+CONFIGURATION = """\
+# Configuration
+
+A configuration is a YAML file (YAML 1.2, so a class called `no` is a text). Paths in it start from the folder that it is
+in. Unknown keys are refused, with their line and what was probably meant. `--set KEY=VALUE` on the command line changes
+a key, as in `--set objects.crowd=keep` or `--set sources[0].split=val`.
+
+```yaml title="everything.yaml"
+sources:
+  - adapter: shapes
+    count: 20
+classes:
+  names: [circle, square, triangle]
+splits: {train: 0.8, val: 0.2, seed: 7}
+image: {channels: 3, depth: 8}
+objects: {crowd: skip, boxes: error}
+issues: {image-without-objects: ignore}
+on_error: skip-object
+output: {directory: records, layout: documented, shard_size: 64 MiB}
+run: {workers: auto}
+```
+
+```sh
+maskflow-convert convert everything.yaml
+```
+
+Only `sources` is required, and `output.directory` unless `--output` is given. What a run made of it, with every default
+in place, is in `config.yaml` beside the records.
+"""
+
+COMMANDS = """\
+# Command line
+
+Results go to the standard output, progress and messages to the error one. `RECORDS` is an output directory, a
+`.tfrecord` file, or several of either. `python -m maskflow_convert` does the same.
+
+## Exit codes
+
+| code | meaning |
+|---|---|
+| 0 | done, also where objects were dropped by policy |
+| 1 | issues: `validate` found some at or above `--fail-on`, or one stopped `convert` |
+| 2 | the YAML or the command line is wrong |
+| 3 | an adapter is missing or broken |
+| 4 | a source cannot be read at all |
+| 5 | the output cannot be written, or is in the way |
+| 130 | interrupted |
+"""
+
+
+def pages() -> dict[str, str]:
+    """The pages by their paths below this folder."""
+    formats = {f"formats/{name}.md": with_options(name) for name in FORMATS}
+    return {"reference/configuration.md": configuration(), "reference/command-line.md": command_line(), **formats}
+
+
+def configuration() -> str:
+    """The page of all keys."""
+    return "\n".join([CONFIGURATION, *sections()])
+
+
+def sections() -> Iterator[str]:
+    """The keys at the top, then those of each section."""
+    models = {name: _model(field.annotation) for name, field in Config.model_fields.items()}
+    kept = {name: model for name, model in models.items() if model is not None and name != "splits"}
+    yield f"## Top level\n\n{table(row for row in rows(Config) if row[0] not in {'sources', *kept})}"
+    yield (
+        "## sources\n\nA list, of one source or several. A source has these keys, and the options of its adapter. Those of the built-in adapters are on the pages of the "
+        "[formats](../formats/index.md); `maskflow-convert adapters show NAME` prints any.\n\n"
+        f"{table(row for row in rows(Source) if row[0] != 'options')}"
+    )
+    for name, model in kept.items():
+        yield f"## {name}\n\n{about(model)}\n\n{table(rows(model))}"
+
+
+def _model(annotation: object) -> type[BaseModel] | None:
+    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+
+
+def about(model: type[BaseModel]) -> str:
+    """The first paragraph of a model's docstring."""
+    return " ".join((model.__doc__ or "").strip().partition("\n\n")[0].split())
+
+
+def rows(model: type[BaseModel]) -> list[list[str]]:
+    """Key, type, default and meaning, in the words of `adapters show`: a section is options, as a source is."""
+    section = type("Section", (Adapter,), {"Options": model})
+    return _cells(adapter_page("section", section))
+
+
+def with_options(name: str) -> str:
+    """The page of a format with the options of its adapter."""
+    text = (DOCS / f"formats/{name}.md").read_text(encoding="utf-8")
+    begin, end = f"<!-- options: {name} -->\n", "<!-- end of options -->\n"
+    before, _, rest = text.partition(begin)
+    after = rest.partition(end)[2]
+    return f"{before}{begin}\n{table(_cells(adapter_page(name, load(name))))}\n{end}{after}"
+
+
+def _cells(page: object) -> list[list[str]]:
+    [columns] = [part.columns for part in page.renderables if isinstance(part, Table)] if isinstance(page, Group) else []
+    return [[str(cell) for cell in row] for row in zip(*(column.cells for column in columns), strict=True)]
+
+
+def table(rows: Iterator[list[str]] | Sequence[list[str]]) -> str:
+    """The rows in Markdown."""
+    lines = [
+        f"| `{key}` | {_cell(kind)} | {_code(default)} | {_cell(meaning)} |" for key, kind, default, meaning in rows
+    ]
+    return "\n".join(["| key | type | default | meaning |", "|---|---|---|---|", *lines, ""])
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _code(default: str) -> str:
+    return default if default in ("required", "optional") else f"`{default}`"
+
+
+def command_line() -> str:
+    """The page of all commands, as they tell of themselves."""
+    return "\n".join([COMMANDS, *(help_of(command) for command in commands())])
+
+
+def commands(*above: str) -> Iterator[tuple[str, ...]]:
+    """Each command and those below it."""
+    for name in re.findall(r"^ {4}([a-z][a-z-]*)(?: +\S.*)?$", told(*above), re.MULTILINE):
+        yield (*above, name)
+        yield from commands(*above, name)
+
+
+def help_of(command: Sequence[str]) -> str:
+    """A section on one command."""
+    words = " ".join(command)
+    usage = told(*command).partition("\nexit codes:")[0].rstrip()
+    return f"## {words}\n\n```sh\nmaskflow-convert {words} --help\n```\n\n```text\n{usage}\n...\n```\n"
+
+
+def told(*command: str) -> str:
+    """What a command tells of itself."""
+    with patch.dict(os.environ, COLUMNS="100"), redirect_stdout(io.StringIO()) as text, suppress(SystemExit):
+        run([*command, "--help"])
+    return text.getvalue()
+
+
+def main() -> None:
+    """Write the pages anew."""
+    for path, text in pages().items():
+        (DOCS / path).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
