@@ -60,7 +60,7 @@ WRITTEN, OWN_DATA_SET = "Written records", "A `tf.data.Dataset` of your own"
 
 @dataclass(frozen=True)
 class Planted:
-    """What is found where a code was planted: the finding as it is told, its picture, and whether `convert` finds it."""
+    """What is found where a code was planted: how it is told, its picture, and whether `convert` finds it, too."""
 
     told: str
     picture: Illustration | None = None

@@ -1,6 +1,6 @@
-"""Writes what the reference says of the configuration and the command line, and the options that the pages of formats list.
+"""Writes the reference of the configuration and of the command line, and the options on the pages of the formats.
 
-    python docs/make_reference.py
+Call it as `python docs/make_reference.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from pydantic import BaseModel
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.table import Table
 
 from maskflow_convert.adapter import Adapter
@@ -30,9 +30,9 @@ FORMATS = ("coco", "voc", "labelme", "shapes")
 CONFIGURATION = """\
 # Configuration
 
-A configuration is a YAML file (YAML 1.2, so a class called `no` is a text). Paths in it start from the folder that it is
-in. Unknown keys are refused, with their line and what was probably meant. `--set KEY=VALUE` on the command line changes
-a key, as in `--set objects.crowd=keep` or `--set sources[0].split=val`.
+A configuration is a YAML file (YAML 1.2, so a class called `no` is a text). Paths in it start from the folder that it
+is in. Unknown keys are refused, with their line and what was probably meant. `--set KEY=VALUE` on the command line
+changes a key, as in `--set objects.crowd=keep` or `--set sources[0].split=val`.
 
 ```yaml title="everything.yaml"
 sources:
@@ -55,6 +55,11 @@ maskflow-convert convert everything.yaml
 
 Only `sources` is required, and `output.directory` unless `--output` is given. What a run made of it, with every default
 in place, is in `config.yaml` beside the records.
+"""
+
+SOURCES = """\
+A list, of one source or several. A source has these keys, and the options of its adapter. Those of the built-in
+adapters are on the pages of the [formats](../formats/index.md); `maskflow-convert adapters show NAME` prints any.
 """
 
 COMMANDS = """\
@@ -91,14 +96,10 @@ def configuration() -> str:
 def sections() -> Iterator[str]:
     """The keys at the top, then those of each section."""
     models = {name: _model(field.annotation) for name, field in Config.model_fields.items()}
-    kept = {name: model for name, model in models.items() if model is not None and name != "splits"}
-    yield f"## Top level\n\n{table(row for row in rows(Config) if row[0] not in {'sources', *kept})}"
-    yield (
-        "## sources\n\nA list, of one source or several. A source has these keys, and the options of its adapter. Those of the built-in adapters are on the pages of the "
-        "[formats](../formats/index.md); `maskflow-convert adapters show NAME` prints any.\n\n"
-        f"{table(row for row in rows(Source) if row[0] != 'options')}"
-    )
-    for name, model in kept.items():
+    within = {name: model for name, model in models.items() if model is not None}
+    yield f"## Top level\n\n{table(row for row in rows(Config) if row[0] not in {'sources', *within})}"
+    yield f"## sources\n\n{SOURCES}\n{table(row for row in rows(Source) if row[0] != 'options')}"
+    for name, model in within.items():
         yield f"## {name}\n\n{about(model)}\n\n{table(rows(model))}"
 
 
@@ -126,8 +127,10 @@ def with_options(name: str) -> str:
     return f"{before}{begin}\n{table(_cells(adapter_page(name, load(name))))}\n{end}{after}"
 
 
-def _cells(page: object) -> list[list[str]]:
-    [columns] = [part.columns for part in page.renderables if isinstance(part, Table)] if isinstance(page, Group) else []
+def _cells(page: RenderableType) -> list[list[str]]:
+    """The table on a page for the terminal, row by row."""
+    parts = page.renderables if isinstance(page, Group) else []
+    [columns] = [part.columns for part in parts if isinstance(part, Table)]
     return [[str(cell) for cell in row] for row in zip(*(column.cells for column in columns), strict=True)]
 
 

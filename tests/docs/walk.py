@@ -6,10 +6,10 @@ A page is Markdown that a person reads, and this is what its blocks are to the t
 - `python`: run in one namespace for the whole page.
 - any of `yaml`, `python`, `json`, `text` with a `title="name"`: a file, which is written.
 - `yaml` without a title: sections that replace those of the last YAML of the page; what that says is validated.
-- `text`: what the block before it printed. A line `...` stands for any lines; times, rates, sizes and the folders before
-  a file are not compared, nor how wide the columns of a table are.
+- `text`: what the block before it printed. A line `...` stands for any lines; times, rates, sizes and the folders
+  before a file are not compared, nor how wide the columns of a table are.
 
-Beside these there is what the reader does not see: `<!-- run: COMMAND -->`, and `<!-- not run: REASON -->` before a block.
+There is also what a reader does not see: `<!-- run: COMMAND -->`, and `<!-- not run: REASON -->` before a block.
 
     python tests/docs/walk.py docs/tutorial.md
 
@@ -59,7 +59,7 @@ class Block:
     title: str | None = None
 
 
-class Differs(AssertionError):
+class PageError(AssertionError):
     """A page says one thing, and another happened."""
 
 
@@ -69,7 +69,7 @@ def blocks(page: Path) -> Iterator[Block]:
     for found in _PIECES.finditer(text):
         line = text.count("\n", 0, found.start()) + 1
         if found["odd"]:
-            raise Differs(f"{page.name}:{line}: no fence of three backticks at the left edge: {found['odd']}")
+            raise PageError(f"{page.name}:{line}: no fence of three backticks at the left edge: {found['odd']}")
         if found["note"] == "not run":
             skip = True
         elif found["note"]:
@@ -97,8 +97,8 @@ class Walk:
             for block in blocks(self.page):
                 self._step(block)
                 self.run.append(block)
-        except Differs as error:
-            raise Differs(f"{self.page.name}:{block.line}: {error}") from None
+        except PageError as error:
+            raise PageError(f"{self.page.name}:{block.line}: {error}") from None
         finally:
             sys.path.pop(0)
 
@@ -117,7 +117,7 @@ class Walk:
             case Block(language="text" | ""):
                 self._compare(block.body)
             case _:
-                raise Differs(f"nobody knows how to run a block of {block.language!r}")
+                raise PageError(f"nobody knows how to run a block of {block.language!r}")
 
     def _write(self, name: str, text: str) -> None:
         path = Path(name)
@@ -130,7 +130,7 @@ class Walk:
         told = _EXIT_CODE.search(line)
         code, printed = self.shell(_EXIT_CODE.sub("", line))
         if code != (int(told[1]) if told else 0):
-            raise Differs(f"{line}\nended with {code}:\n{printed}")
+            raise PageError(f"{line}\nended with {code}:\n{printed}")
         return printed
 
     def _execute(self, block: Block) -> None:
@@ -152,11 +152,11 @@ class Walk:
 
     def _compare(self, shown: str) -> None:
         if self.printed is None:
-            raise Differs("this shows what was printed, and nothing was since the last that is shown")
+            raise PageError("this shows what was printed, and nothing was since the last that is shown")
         wanted, found = _lines(shown), _lines(self.printed)
         pattern = "".join(r"(?:.*\n)*?" if line == "..." else re.escape(line) + "\n" for line in wanted)
         if not re.fullmatch(pattern, "".join(f"{line}\n" for line in found)):
-            raise Differs("the page shows\n" + "\n".join(wanted) + "\nand what was printed is\n" + "\n".join(found))
+            raise PageError("the page shows\n" + "\n".join(wanted) + "\nand what was printed is\n" + "\n".join(found))
         self.printed = None
 
 
@@ -176,7 +176,7 @@ def _lines(text: str) -> list[str]:
 def bash(command: str) -> tuple[int, str]:
     """Run a command as a person does."""
     done = subprocess.run(
-        ["bash", "-c", command],
+        ["/usr/bin/env", "bash", "-c", command],
         text=True,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
