@@ -51,7 +51,7 @@ Shell = Callable[[str], tuple[int, str]]
 
 @dataclass(frozen=True)
 class Block:
-    """A block of a page, fenced or hidden."""
+    """A block of a page, fenced or hidden; `line` is where what is in it begins."""
 
     line: int
     language: str
@@ -95,12 +95,16 @@ class Walk:
         sys.path.insert(0, str(Path.cwd()))
         try:
             for block in blocks(self.page):
-                self._step(block)
-                self.run.append(block)
-        except PageError as error:
-            raise PageError(f"{self.page.name}:{block.line}: {error}") from None
+                self._walk(block)
         finally:
             sys.path.pop(0)
+
+    def _walk(self, block: Block) -> None:
+        try:
+            self._step(block)
+        except PageError as error:
+            raise PageError(f"{self.page.name}:{block.line}: {error}") from None
+        self.run.append(block)
 
     def _step(self, block: Block) -> None:
         match block:
