@@ -51,3 +51,8 @@ def test_what_the_page_says_is_what_happens(page: Path, clone: Path):
 @pytest.mark.parametrize("page", PROMISED, ids=name_of)
 def test_nothing_of_it_is_left_out(page: Path):
     assert not [block.line for block in blocks(page) if block.language == "not run"]
+
+
+def test_an_adapter_takes_25_lines():
+    [code] = [block.body for block in blocks(REPOSITORY / "docs/how-to/adapter.md") if block.title == "label_images.py"]
+    assert len(list(filter(str.strip, code.splitlines()))) <= 25
