@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout, suppress
 from pathlib import Path
@@ -25,6 +26,9 @@ from maskflow_convert.registry import load
 from maskflow_convert.reporting import adapter_page
 
 DOCS = Path(__file__).parent
+WIDTH = 80
+"""Of the terminal that help is printed on: as wide as a page of the site shows."""
+
 FORMATS = ("coco", "voc", "labelme", "shapes")
 
 CONFIGURATION = """\
@@ -61,6 +65,9 @@ SOURCES = """\
 A list, of one source or several. A source has these keys, and the options of its adapter. Those of the built-in
 adapters are on the pages of the [formats](../formats/index.md); `maskflow-convert adapters show NAME` prints any.
 """
+
+_UNBROKEN = 10_000
+_MADE = "<!-- not run: made from what `--help` prints -->"
 
 COMMANDS = """\
 # Command line
@@ -164,14 +171,21 @@ def commands(*above: str) -> Iterator[tuple[str, ...]]:
 
 def help_of(command: Sequence[str]) -> str:
     """A section on one command."""
-    words = " ".join(command)
-    usage = told(*command).partition("\nexit codes:")[0].rstrip()
-    return f"## {words}\n\n```sh\nmaskflow-convert {words} --help\n```\n\n```text\n{usage}\n...\n```\n"
+    usage = told(*command, width=_UNBROKEN).partition("\n\n")[0].removeprefix("usage: ")
+    rest = told(*command, width=WIDTH).partition("\n\n")[2].partition("\nexit codes:")[0].rstrip()
+    return f"## {' '.join(command)}\n\n{_MADE}\n```text\n{folded(usage)}\n\n{rest}\n```\n"
 
 
-def told(*command: str) -> str:
-    """What a command tells of itself."""
-    with patch.dict(os.environ, COLUMNS="100"), redirect_stdout(io.StringIO()) as text, suppress(SystemExit):
+def folded(usage: str) -> str:
+    """The usage in lines, broken between its parts; where argparse breaks it depends on the version of Python."""
+    whole = re.sub(r"\[.*?\]", lambda part: part[0].replace(" ", "\0"), usage)
+    lines = textwrap.wrap(whole, WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+    return "\n".join(lines).replace("\0", " ")
+
+
+def told(*command: str, width: int = WIDTH) -> str:
+    """What a command tells of itself on a terminal of a width."""
+    with patch.dict(os.environ, COLUMNS=str(width)), redirect_stdout(io.StringIO()) as text, suppress(SystemExit):
         run([*command, "--help"])
     return text.getvalue()
 

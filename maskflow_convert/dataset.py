@@ -65,7 +65,8 @@ def decode_example(
         depth: bits of a sample, 8 or 16.
 
     Returns:
-        One element as the module's docstring states it. An index outside `[N, W, H]` is an `InvalidArgumentError`.
+        `(image, {"masks", "class_ids", "image_id"})`: `[W, H, C]` uint8 or uint16, `[N, W, H]` uint8, `[N]` int64, `[]`
+        int64. An index outside `[N, W, H]` is an `InvalidArgumentError`.
     """
     features = tf.io.parse_single_example(serialized, _FEATURES)
     image = tf.io.decode_png(
