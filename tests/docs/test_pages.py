@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
 from docs.walk import Walk, blocks, in_this_process
+from maskflow_convert import build_dataset, convert, load_config
+from maskflow_convert.record import Layout
 from shared_data import REPOSITORY
 
 PROMISED = [
@@ -50,6 +56,22 @@ def test_what_the_page_says_is_what_happens(page: Path, clone: Path):
 @pytest.mark.parametrize("page", PROMISED, ids=name_of)
 def test_nothing_of_it_is_left_out(page: Path):
     assert not [block.line for block in blocks(page) if block.language == "not run"]
+
+
+@pytest.mark.parametrize("layout", list(Layout))
+def test_the_decoder_of_the_guide_reads_what_ours_reads(layout: Layout, tmp_path: Path):
+    [code] = [block.body for block in blocks(REPOSITORY / "docs/how-to/train.md") if block.title == "decoding.py"]
+    names: dict[str, Any] = {}
+    exec(code, names)  # noqa: S102 - the page's own lines
+    convert(load_config(REPOSITORY / "configs/coco.yaml", [f"output.directory={tmp_path}", f"output.layout={layout}"]))
+    [file] = tmp_path.glob("train-*.tfrecord")
+    decode = partial(names["decode"], rows_first=layout is Layout.ROWS_FIRST)
+    theirs, ours = tf.data.TFRecordDataset(str(file)).map(decode), build_dataset(tmp_path, split="train")
+    for (image, target), (same_image, same_target) in zip(theirs, ours, strict=True):
+        np.testing.assert_array_equal(image, same_image)
+        assert target.keys() == same_target.keys()
+        for key in target:
+            np.testing.assert_array_equal(target[key], same_target[key])
 
 
 def test_an_adapter_takes_25_lines():
