@@ -17,7 +17,6 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, BinaryIO, NamedTuple, NoReturn, cast
@@ -411,6 +410,8 @@ def _facts(info: Mapping[str, Any]) -> Facts:
 def _nanoseconds(time: object) -> int:
     """A time, in the forms that services have for it, since 1970; 0 if it is none of these."""
     if isinstance(time, str):
+        from email.utils import parsedate_to_datetime
+
         try:
             time = datetime.fromisoformat(time) if time[:1].isdecimal() else parsedate_to_datetime(time)
         except ValueError:

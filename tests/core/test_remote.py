@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from maskflow_convert import load_config
+from maskflow_convert import load_config, remote
 from maskflow_convert.adapter import AdapterOptions, InputPath
 from maskflow_convert.cli import main
 from maskflow_convert.config import Config
@@ -74,15 +74,32 @@ class TestPathOf:
         ],
     )
     def test_what_is_not_installed(self, monkeypatch, url, told):
+        remote._file_system.cache_clear()
         for name in ("gcsfs", "adlfs"):
             monkeypatch.setitem(sys.modules, name, None)
         with pytest.raises(ConfigError, match=told):
             path_of(url)
 
+    @pytest.mark.parametrize(
+        ("url", "told"),
+        [
+            ("memory://b/x", "memory://b/x needs: pip install fsspec"),
+            ("s3://b/x", "s3://b/x needs: pip install 'maskflow-convert[s3]'"),
+            ("https://h/x", "https://h/x needs: pip install 'maskflow-convert[http]'"),
+        ],
+    )
+    def test_without_fsspec(self, monkeypatch, url, told):
+        remote._file_system.cache_clear()
+        monkeypatch.setitem(sys.modules, "fsspec", None)
+        with pytest.raises(ConfigError) as caught:
+            path_of(url)
+        assert str(caught.value) == told
+
 
 class TestCommandLine:
     @pytest.mark.parametrize("command", ["convert", "validate", "inspect", "preview"])
     def test_what_is_not_installed(self, command, monkeypatch, capsys):
+        remote._file_system.cache_clear()
         monkeypatch.setitem(sys.modules, "gcsfs", None)
         with pytest.raises(SystemExit) as caught:
             main([command, "gs://bucket/records"])
