@@ -25,7 +25,7 @@ def reading_ahead(adapters: Sequence[AnyAdapter], items: Iterable[Item]) -> Iter
     When a record has been read, the files of its sample are at hand in this thread, until the next one is. Where
     nothing is remote, the adapters are those given.
     """
-    if not any(isinstance(path, RemotePath) for adapter in adapters for path in _sources(adapter)):
+    if not any(map(_reads_remotely, adapters)):
         yield adapters
         return
     with closing(in_order(partial(_read, adapters), items)) as samples:
@@ -35,11 +35,8 @@ def reading_ahead(adapters: Sequence[AnyAdapter], items: Iterable[Item]) -> Iter
             AT_HAND.files = {}
 
 
-def _sources(adapter: AnyAdapter) -> Iterable[Path]:
-    try:
-        return list(adapter.sources())
-    except (Exception, SystemExit):  # somebody else's code; it is slower then
-        return []
+def _reads_remotely(adapter: AnyAdapter) -> bool:
+    return any(isinstance(value, RemotePath) for _, value in adapter.options)
 
 
 class _InTurn(Adapter[Any, Any]):

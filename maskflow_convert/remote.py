@@ -129,6 +129,11 @@ class RemotePath(Path, PurePosixPath):
     def __fspath__(self) -> NoReturn:
         raise self._unsupported("is no file of this machine; open it by its own methods, or fetch() it")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.scheme == "memory":
+            raise TypeError(f"{self} is in the memory of this process")
+        return type(self), (str(self),)
+
     def as_uri(self) -> str:
         """The URL."""
         return str(self)

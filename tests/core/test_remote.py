@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from maskflow_convert import load_config, remote
+from maskflow_convert import convert, load_config, remote
 from maskflow_convert.adapter import AdapterOptions, InputPath
 from maskflow_convert.cli import main
 from maskflow_convert.config import Config
-from maskflow_convert.errors import ConfigError, SourceError, without_secrets
+from maskflow_convert.errors import ConfigError, PluginError, SourceError, without_secrets
 from maskflow_convert.remote import RemotePath, path_of
 from stores import Store, a_store
 
@@ -158,6 +158,13 @@ class TestAsAnyPath:
         path = path_of("s3://bucket/a")
         again = pickle.loads(pickle.dumps(path))  # noqa: S301
         assert (type(again), again, hash(again)) == (RemotePath, path, hash(path))
+
+    def test_memory_is_of_one_process(self, tmp_path):
+        text = "sources: [{adapter: shapes, count: 4}]\noutput: {directory: 'memory://out', shard_size: 1 images}"
+        (tmp_path / "c.yaml").write_text(text)
+        config = load_config(tmp_path / "c.yaml", ["run.executor=processes", "run.workers=2"])
+        with pytest.raises(PluginError, match=r"memory://out is in the memory of this process; set `run.executor: ser"):
+            convert(config)
 
     def test_in_a_model(self, store):
         class Model(BaseModel):
