@@ -25,23 +25,38 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Generic, TypeVar
 
-from pydantic import AfterValidator, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
+from maskflow_convert.errors import ConfigError
 from maskflow_convert.issues import Issue
+from maskflow_convert.remote import RemotePath, path_of
 from maskflow_convert.sample import Instance, Sample
 from maskflow_convert.shape import Model
 
 
+def _of_this_machine_or_not(written: object) -> object:
+    try:
+        return path_of(written) if isinstance(written, str) else written
+    except ConfigError as error:
+        raise ValueError(str(error)) from error
+
+
 def _beside_the_config(path: Path, info: ValidationInfo) -> Path:
     base: Path = (info.context or {}).get("base", Path())
+    if path.is_absolute() and isinstance(path, RemotePath):
+        return path
     try:
         return (base / path.expanduser()).resolve()
     except (OSError, RuntimeError) as error:  # nobody has that home, or links lead round in a circle
         raise ValueError(str(error)) from error
 
 
-InputPath = Annotated[Path, AfterValidator(_beside_the_config)]
-"""A path in the options of an adapter; a relative one is taken from the folder of the YAML file."""
+InputPath = Annotated[Path, BeforeValidator(_of_this_machine_or_not), AfterValidator(_beside_the_config)]
+"""A path in the options of an adapter; a relative one is taken from the folder of the YAML file.
+
+A URL, as `s3://bucket/folder`, becomes a `pathlib.Path`, too, whose files are read by its own methods: `open`,
+`read_bytes`, `iterdir`, `glob`, `is_file`.
+"""
 
 
 class AdapterOptions(Model):

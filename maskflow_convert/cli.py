@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Literal
 
 from maskflow_convert import __version__
 from maskflow_convert.characters import visible
-from maskflow_convert.errors import MaskflowError, OutputError
+from maskflow_convert.errors import ConfigError, MaskflowError, OutputError, without_secrets
 from maskflow_convert.interrupts import deferred, in_main_thread
+from maskflow_convert.remote import RemotePath, path_of
 
 if TYPE_CHECKING:
     from maskflow_convert.illustrate import Illustrations
@@ -110,7 +111,7 @@ def _discard_output() -> None:
 
 
 def _tell(message: str) -> None:
-    shown = "\n".join(map(visible, message.split("\n")))
+    shown = "\n".join(map(visible, without_secrets(message).split("\n")))
     with suppress(OSError, AttributeError):  # nobody listens
         sys.stderr.write(f"maskflow-convert: {shown}\n")
 
@@ -133,8 +134,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     convert = commands.add_parser("convert", help="convert the data set that a YAML describes", epilog=_EXIT_CODES)
-    convert.add_argument("config", metavar="CONFIG", type=Path, help="the YAML file")
-    convert.add_argument("--output", metavar="DIR", type=Path, help="where to write, instead of `output.directory`")
+    convert.add_argument("config", metavar="CONFIG", type=_path, help="the YAML file")
+    convert.add_argument("--output", metavar="DIR", type=_path, help="where to write, instead of `output.directory`")
     convert.add_argument("--workers", metavar="N", type=_workers, help="number of processes, or auto")
     convert.add_argument("--executor", choices=("serial", "processes"), help="how the work is done")
     existing = convert.add_mutually_exclusive_group()
@@ -154,11 +155,13 @@ def _parser() -> argparse.ArgumentParser:
         "validate", help="find what is wrong with annotations, images or written records", epilog=_EXIT_CODES
     )
     validate.add_argument(
-        "subject", metavar="CONFIG|RECORDS", type=Path, nargs="*", help="a YAML file, an output directory, or shards"
+        "subject", metavar="CONFIG|RECORDS", type=_path, nargs="*", help="a YAML file, an output directory, or shards"
     )
     validate.add_argument("--format", choices=("text", "json", "html"), default="text", help="default: text")
-    validate.add_argument("--output", metavar="FILE", type=Path, help="write the report to a file")
-    validate.add_argument("--issues", metavar="FILE", type=Path, help="list all issues in a file, one a line, as JSON")
+    validate.add_argument("--output", metavar="FILE", type=_local, help="write the report to a file")
+    validate.add_argument(
+        "--issues", metavar="FILE", type=_local, help="list all issues in a file, one a line, as JSON"
+    )
     validate.add_argument(
         "--fail-on", choices=("error", "warning", "never"), default="error", help="when to exit with 1; default: error"
     )
@@ -174,10 +177,10 @@ def _parser() -> argparse.ArgumentParser:
         "preview", help="draw masks on their images, before or after they are written", epilog=_EXIT_CODES
     )
     preview.add_argument(
-        "subject", metavar="CONFIG|RECORDS", type=Path, nargs="+", help="a YAML file, an output directory, or shards"
+        "subject", metavar="CONFIG|RECORDS", type=_path, nargs="+", help="a YAML file, an output directory, or shards"
     )
     preview.add_argument(
-        "--output", metavar="DIR", type=Path, default=Path("preview"), help="where to write; default: preview"
+        "--output", metavar="DIR", type=_local, default=Path("preview"), help="where to write; default: preview"
     )
     preview.add_argument("--limit", metavar="N", type=_count, default=24, help="at most N images; default: 24")
     preview.add_argument("--seed", metavar="N", type=int, default=0, help="another seed, other images; default: 0")
@@ -190,7 +193,7 @@ def _parser() -> argparse.ArgumentParser:
     preview.set_defaults(run=_preview)
 
     inspect = commands.add_parser("inspect", help="tell what is in written records")
-    inspect.add_argument("records", metavar="RECORDS", type=Path, nargs="+", help="an output directory, or files")
+    inspect.add_argument("records", metavar="RECORDS", type=_path, nargs="+", help="an output directory, or files")
     inspect.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
     inspect.set_defaults(run=_inspect)
 
@@ -202,7 +205,7 @@ def _parser() -> argparse.ArgumentParser:
     show.set_defaults(run=_show_adapter)
     new = what.add_parser("new", help="write a package that offers an adapter, for you to go on from")
     new.add_argument("name", metavar="NAME", help="as it will be in `adapter:` of a YAML")
-    new.add_argument("--output", metavar="DIR", type=Path, help="where to write; default: maskflow-NAME")
+    new.add_argument("--output", metavar="DIR", type=_local, help="where to write; default: maskflow-NAME")
     new.set_defaults(run=_new_adapter)
     return parser
 
@@ -218,6 +221,20 @@ def _much_to_import() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+def _path(text: str) -> Path:
+    try:
+        return path_of(text)
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _local(text: str) -> Path:
+    path = _path(text)
+    if isinstance(path, RemotePath):
+        raise argparse.ArgumentTypeError(f"{path} is not on this machine, and this has to be")
+    return path
 
 
 def _workers(text: str) -> int | Literal["auto"]:
@@ -304,7 +321,6 @@ def _validated(options: argparse.Namespace) -> tuple[Report, Callable[[], Illust
         ConfigError: it names nothing, or a YAML file beside something else.
     """
     from maskflow_convert.config import load_config
-    from maskflow_convert.errors import ConfigError
     from maskflow_convert.illustrate import illustrate, illustrate_records
     from maskflow_convert.output import IssueList
     from maskflow_convert.records import Records
@@ -368,7 +384,6 @@ def _config_among(subjects: Sequence[Path]) -> Path | None:
     Raises:
         ConfigError: it names nothing, or a YAML file beside something else.
     """
-    from maskflow_convert.errors import ConfigError
     from maskflow_convert.validation import is_config
 
     configs = list(filter(is_config, subjects))

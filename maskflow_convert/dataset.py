@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +22,15 @@ from maskflow_convert.examine import Examiner, Size
 from maskflow_convert.executors import processors
 from maskflow_convert.image import ImageSettings, load_pixels, read_header
 from maskflow_convert.issues import Issue
-from maskflow_convert.prepare import prepare
+from maskflow_convert.plan import Shard
+from maskflow_convert.prepare import DataSet, prepare
+from maskflow_convert.read_ahead import reading_ahead
 from maskflow_convert.record import Layout
 from maskflow_convert.records import PathOrName, Records, read_file
+from maskflow_convert.remote import RemotePath, path_of
 from maskflow_convert.runs import to_masks
 from maskflow_convert.sample import Image
-from maskflow_convert.tfrecord import Compression, compression_of
+from maskflow_convert.tfrecord import Compression, compression_of, read_records
 
 try:
     import tensorflow as tf
@@ -135,7 +137,8 @@ def _serialized(stored: _Stored, *, shuffle: int | None, seed: int | None, deter
     """The records as they are stored: one file after the other, unless their order is drawn or given up."""
     files = tf.data.Dataset.from_tensor_slices(tf.constant([str(path) for path in stored.paths], tf.string))
     compression = "GZIP" if stored.compression is Compression.GZIP else ""
-    read = partial(tf.data.TFRecordDataset, compression_type=compression)
+    is_remote = any(isinstance(path, RemotePath) for path in stored.paths)
+    read = _streamed if is_remote else partial(tf.data.TFRecordDataset, compression_type=compression)
     if deterministic and shuffle is None:
         return files.flat_map(read)
     if shuffle is not None:
@@ -144,6 +147,15 @@ def _serialized(stored: _Stored, *, shuffle: int | None, seed: int | None, deter
         read, cycle_length=_FILES_AT_ONCE, num_parallel_calls=_FILES_AT_ONCE, deterministic=deterministic
     )
     return records if shuffle is None else records.shuffle(shuffle, seed=seed)
+
+
+def _streamed(path: tf.Tensor) -> tf.data.Dataset:
+    """The records of a file, in the place of TFRecordDataset, to which object stores mean nothing."""
+    return tf.data.Dataset.from_generator(_records_of, output_signature=tf.TensorSpec([], tf.string), args=(path,))
+
+
+def _records_of(path: bytes) -> Iterator[bytes]:
+    return read_records(path_of(path.decode()))
 
 
 def _without_autotuning() -> tf.data.Options:
@@ -166,26 +178,16 @@ def dataset_from_config(config: Config | PathOrName, *, split: str | None = None
         ConfigError: the split does not exist, or the configuration is wrong.
         PluginError, SourceError: see `maskflow_convert.errors`. An issue that stops the run is raised by the iteration.
     """
-    config = config if isinstance(config, Config) else load_config(Path(config))
+    config = config if isinstance(config, Config) else load_config(path_of(config))
     data_set = prepare(config)
     splits = {piece.split for piece in data_set.shards.pieces}
     if split is not None and split not in splits:
         raise ConfigError(f"there is no split '{split}'; there are {', '.join(sorted(splits))}")
 
     def elements() -> Iterator[Element]:
-        examiner = Examiner(config, data_set.classes, data_set.adapters)
-        for item in chain.from_iterable(shard.items for shard in data_set.shards if split in (None, shard.split)):
-            examined = examiner.examine(item, partial(_open, config.image))
-            if examined is None:
-                continue
-            pixels = examined.picture
-            masks = to_masks(examined.masks, width=pixels.shape[1], height=pixels.shape[0])
-            if config.output.layout is Layout.DOCUMENTED:
-                pixels = pixels.transpose(1, 0, 2)
-            else:
-                masks = masks.transpose(0, 2, 1)
-            class_ids = np.array(examined.class_ids, dtype=np.int64)
-            yield pixels, {"masks": masks, "class_ids": class_ids, "image_id": np.array(item.image_id, dtype=np.int64)}
+        for shard in data_set.shards:
+            if split in (None, shard.split):
+                yield from _elements_of(data_set, shard)
 
     channels = config.image.channels if config.image.channels != "source" else None
     signature = (
@@ -197,6 +199,24 @@ def dataset_from_config(config: Config | PathOrName, *, split: str | None = None
         },
     )
     return tf.data.Dataset.from_generator(elements, output_signature=signature)
+
+
+def _elements_of(data_set: DataSet, shard: Shard) -> Iterator[Element]:
+    config = data_set.config
+    with reading_ahead(data_set.adapters, shard.items) as adapters:
+        examiner = Examiner(config, data_set.classes, adapters)
+        for item in shard.items:
+            examined = examiner.examine(item, partial(_open, config.image))
+            if examined is None:
+                continue
+            pixels = examined.picture
+            masks = to_masks(examined.masks, width=pixels.shape[1], height=pixels.shape[0])
+            if config.output.layout is Layout.DOCUMENTED:
+                pixels = pixels.transpose(1, 0, 2)
+            else:
+                masks = masks.transpose(0, 2, 1)
+            class_ids = np.array(examined.class_ids, dtype=np.int64)
+            yield pixels, {"masks": masks, "class_ids": class_ids, "image_id": np.array(item.image_id, dtype=np.int64)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ Every constructor argument is kept in `args` and the text is made in `__str__`, 
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -47,13 +48,16 @@ class IssueError(MaskflowError):
 
 
 class ConfigError(MaskflowError):
-    """The configuration, or an argument, is not what it should be. One line a problem, each with its place."""
+    """The configuration, or an argument, is not what it should be. One line a problem, each with its place.
+
+    A problem may quote what was written, and that may hold a password: it is left out.
+    """
 
     exit_code = 2
 
     def __init__(self, *problems: str) -> None:
-        super().__init__(*problems)
-        self.problems = problems
+        self.problems = tuple(map(without_secrets, problems))
+        super().__init__(*self.problems)
 
     def __str__(self) -> str:
         return "\n".join(self.problems)
@@ -129,6 +133,15 @@ class ImageError(DataError):
 
 class ShapeError(DataError):
     """The shape of one object cannot be turned into pixels."""
+
+
+_USER = re.compile(r"://(?:[^\s'\"/@]*:[^\s'\"@]*|[^\s'\"/]*)@")
+_QUERY = re.compile(r"(://[^\s'\"?]*\?)[^\s'\"]*[^\s'\":;,.]")
+
+
+def without_secrets(text: str) -> str:
+    """A text without what URLs in it may say of a user, a password or a signature."""
+    return _QUERY.sub(r"\1***", _USER.sub("://***@", text))
 
 
 def place(path: Path | str | None, line: int | None) -> str:

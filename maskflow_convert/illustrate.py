@@ -19,6 +19,7 @@ from maskflow_convert.plan import Item
 from maskflow_convert.prepare import DataSet
 from maskflow_convert.record import Layout, Record, parse
 from maskflow_convert.records import Records
+from maskflow_convert.remote import path_of
 from maskflow_convert.report import Report
 from maskflow_convert.scene import Scene, Thing, annotated, stored
 from maskflow_convert.tfrecord import scan_records
@@ -93,7 +94,7 @@ def illustrate_records(records: Records, report: Report, layout: Layout | str | 
     def scene_of(issue: Issue) -> Scene | None:
         if issue.path is None or issue.record is None:
             return None
-        record = _find(Path(issue.path), issue.record)
+        record = _find(path_of(issue.path), issue.record)
         return None if record is None else stored(record, known, classes)
 
     return _illustrations(report, scene_of)

@@ -13,11 +13,12 @@ from typing import Any
 from pydantic import JsonValue, ValidationError
 
 import maskflow_convert
-from maskflow_convert import manifest, registry
+from maskflow_convert import copies, manifest, registry
 from maskflow_convert.errors import OutputError
 from maskflow_convert.manifest import Manifest
 from maskflow_convert.output import holds_data_set, replace_text, unusable
 from maskflow_convert.prepare import DataSet
+from maskflow_convert.remote import Facts, RemotePath, path_of
 from maskflow_convert.shape import Model
 
 FILE_NAME = "unfinished.json"
@@ -110,6 +111,15 @@ def check_unchanged(folder: Path, data_set: DataSet, origin: Origin) -> None:
         raise OutputError(f"{folder}: cannot be gone on with: {'; '.join(changes)}; give --overwrite to begin anew")
 
 
+def check_copies(data_set: DataSet) -> None:
+    """Make sure that the remote files that the sources were read from as a whole are still what was read.
+
+    Raises:
+        SourceError: one is not.
+    """
+    copies.check_unchanged(_paths(data_set))
+
+
 def _changes(folder: Path, data_set: DataSet, origin: Origin) -> list[str]:
     """Why what is in an output directory is of no use."""
     if (folder / FILE_NAME).exists():
@@ -137,36 +147,51 @@ def _paths(data_set: DataSet) -> list[Path]:
     paths: set[Path] = set()
     for adapter in data_set.adapters:
         with suppress(Exception, SystemExit):  # somebody else's code, and not worth failing for
-            paths.update(map(Path, adapter.sources()))
+            paths.update(map(path_of, adapter.sources()))
     return sorted(paths)
 
 
 def _state_of(path: Path, besides: Path | None) -> FileState:
     """The state of a file or a folder, without what lies in the folder `besides`."""
     sha256, files, size, modified = hashlib.sha256(), 0, 0, 0
-    for name, status in _files(path, besides):
-        sha256.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\0".encode(errors="surrogateescape"))
-        files, size, modified = files + 1, size + status.st_size, max(modified, status.st_mtime_ns)
+    for name, facts in _files(path, besides):
+        sha256.update(f"{name}\0{facts.size}\0{facts.version}\0".encode(errors="surrogateescape"))
+        files, size, modified = files + 1, size + facts.size, max(modified, facts.modified)
     return FileState(files=files, bytes=size, modified=modified, digest=sha256.hexdigest())
 
 
-def _files(path: Path, besides: Path | None) -> Iterator[tuple[str, os.stat_result]]:
-    """A file, or all files below a folder, with what the system knows of them; what cannot be looked at is left out."""
+def _files(path: Path, besides: Path | None) -> Iterator[tuple[str, Facts]]:
+    """A file, or all files below a folder, with what is known of them; what cannot be looked at is left out."""
     if path == besides:
         return
     try:
-        if path.is_dir():
+        if isinstance(path, RemotePath):
+            yield from _remote_files(path, besides)
+        elif path.is_dir():
             with os.scandir(path) as found:
                 entries = sorted(found, key=lambda entry: entry.name)
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     yield from _files(path / entry.name, besides)
                 else:
-                    yield entry.path, entry.stat()
+                    yield entry.path, _facts(entry.stat())
         else:
-            yield str(path), path.stat()
+            yield str(path), _facts(path.stat())
     except OSError:
         return
+
+
+def _facts(status: os.stat_result) -> Facts:
+    return Facts(status.st_size, status.st_mtime_ns, str(status.st_mtime_ns))
+
+
+def _remote_files(path: RemotePath, besides: Path | None) -> Iterator[tuple[str, Facts]]:
+    if path.is_file():
+        yield str(path), path.facts()
+        return
+    for name, facts in path.files_below().items():
+        if besides is None or not (path / name).is_relative_to(besides):
+            yield str(path / name), facts
 
 
 def _differences(key: str, before: Any, now: Any) -> Iterator[str]:

@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +16,8 @@ from typing import IO, Any
 
 from maskflow_convert.errors import OutputError
 from maskflow_convert.issues import Issue
+from maskflow_convert.remote import RemotePath
+from maskflow_convert.whole_files import partial_of, publish
 
 _LOCKED: set[int] = set()
 """Descriptors of the folders that this process has locked."""
@@ -33,8 +35,8 @@ class Existing(StrEnum):
 def reserved(folder: Path) -> Iterator[None]:
     """Make the output directory, if need be, and keep other runs out of it for as long as the block lasts.
 
-    The lock is of the directory itself and held by the process, so that a crash does not leave it behind. Windows has
-    none of that kind, and nothing is locked there.
+    The lock is of the directory itself and held by the process, so that a crash does not leave it behind. Windows and
+    object stores have none of that kind, and nothing is locked there.
 
     Raises:
         OutputError: another run writes there, or the folder cannot be used.
@@ -42,7 +44,8 @@ def reserved(folder: Path) -> Iterator[None]:
     with ExitStack() as stack:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            _lock(folder, stack)
+            if not isinstance(folder, RemotePath):
+                _lock(folder, stack)
         except BlockingIOError as error:
             raise OutputError(
                 f"{folder}: another run is writing there; wait for it, or choose another --output"
@@ -88,7 +91,7 @@ def clear(folder: Path, existing: Existing) -> None:
             or the folder cannot be written.
     """
     try:
-        names = {path.name for path in folder.iterdir()}
+        names = set(names_in(folder))
         ours = {name for name in names if _OURS.fullmatch(name)}
         beside = names & _BESIDE
         if ours and Existing(existing) is Existing.REFUSE:
@@ -107,8 +110,13 @@ def clear(folder: Path, existing: Existing) -> None:
 
 def holds_data_set(folder: Path) -> bool:
     """Whether there is anything whole of a data set of ours, finished or not."""
-    names = (path.name for path in folder.iterdir())
-    return any(_OURS.fullmatch(name) and not name.endswith(".partial") for name in names)
+    return any(_OURS.fullmatch(name) and not name.endswith(".partial") for name in names_in(folder))
+
+
+def names_in(folder: Path) -> Iterator[str]:
+    """The names of what is in an output directory; a remote one is there when something is in it."""
+    with suppress(FileNotFoundError) if isinstance(folder, RemotePath) else nullcontext():
+        yield from (path.name for path in folder.iterdir())
 
 
 def unusable(folder: Path, error: OSError) -> OutputError:
@@ -136,12 +144,12 @@ def replace_text(path: Path, text: str | Iterable[str]) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    partial = path.with_name(path.name + ".partial")
+    partial = partial_of(path)
     try:
         with partial.open("w", encoding="utf-8", errors="surrogateescape") as file:
             file.writelines([text] if isinstance(text, str) else text)
             keep(file)
-        partial.replace(path)
+        publish(partial, path)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
     finally:
@@ -160,7 +168,7 @@ class IssueList:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._partial = path.with_name(path.name + ".partial")
+        self._partial = partial_of(path)
 
     def __enter__(self) -> IssueList:
         try:
@@ -183,7 +191,7 @@ class IssueList:
             if kind is None:
                 keep(self._file)
                 self._file.close()
-                self._partial.replace(self._path)
+                publish(self._partial, self._path)
         except OSError as failure:
             raise self._failed(failure) from failure
         finally:
@@ -193,4 +201,4 @@ class IssueList:
                 self._partial.unlink()
 
     def _failed(self, error: OSError) -> OutputError:
-        return OutputError(f"{self._partial}: cannot be written: {error.strerror or error}")
+        return OutputError(f"{error.filename or self._partial}: cannot be written: {error.strerror or error}")

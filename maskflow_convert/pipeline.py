@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from io import StringIO
@@ -15,14 +16,15 @@ from ruamel.yaml import YAML
 from maskflow_convert import registry
 from maskflow_convert.census import CODES, WholeDataSet
 from maskflow_convert.config import Answer, Config, OnError, load_config
-from maskflow_convert.errors import ConfigError, IssueError, MaskflowError, OutputError
+from maskflow_convert.errors import ConfigError, IssueError, MaskflowError, OutputError, SourceError
 from maskflow_convert.executors import Tick, run_serially, worker_count
 from maskflow_convert.manifest import Manifest, NamedClass, NumberedImage, ShardFile, SplitCounts
-from maskflow_convert.origin import Origin, check_unchanged, finish
-from maskflow_convert.output import Existing, IssueList, clear, replace_text, reserved
+from maskflow_convert.origin import Origin, check_copies, check_unchanged, finish
+from maskflow_convert.output import Existing, IssueList, clear, names_in, replace_text, reserved
 from maskflow_convert.plan import Shard
 from maskflow_convert.policy import Policy
 from maskflow_convert.prepare import DataSet, prepare
+from maskflow_convert.remote import path_of
 from maskflow_convert.report import OnIssue, Report, Tally
 from maskflow_convert.shard import ShardResult, convert_shard, find_report, rehearse_shard
 
@@ -55,7 +57,7 @@ def convert(
         raise ConfigError("there is no output directory: set `output.directory`, or give --output")
     data_set = prepare(config)
     _refuse(data_set)
-    with reserved(folder):
+    with reserved(folder), _failures_told_of(folder):
         origin = Origin.of(data_set)
         if Existing(existing) is Existing.RESUME:
             check_unchanged(folder, data_set, origin)
@@ -67,6 +69,21 @@ def convert(
             raise OutputError(f"{error}; what is done is kept, and --resume goes on from there") from error
         finish(folder)
     return report
+
+
+@contextmanager
+def _failures_told_of(folder: Path) -> Iterator[None]:
+    """Have what cannot be read of the output directory, while it is written to, be a fault of that and of no source.
+
+    Raises:
+        OutputError: it is so.
+    """
+    try:
+        yield
+    except SourceError as error:
+        if error.path is None or not path_of(error.path).is_relative_to(folder):
+            raise
+        raise OutputError(str(error)) from error
 
 
 def _convert(data_set: DataSet, folder: Path, on_progress: OnProgress | None) -> Report:
@@ -82,6 +99,7 @@ def _convert(data_set: DataSet, folder: Path, on_progress: OnProgress | None) ->
             whole.add(report, result.split, result.census)
             files += [result.file] if result.file else []
         whole.conclude(report)
+    check_copies(data_set)
     _balance(report, data_set)
     replace_text(folder / "config.yaml", _resolved(data_set.config))
     numbered = (NumberedImage(item.image_id, item.source, item.entry.key) for item in data_set.shards.images.numbered())
@@ -91,7 +109,9 @@ def _convert(data_set: DataSet, folder: Path, on_progress: OnProgress | None) ->
 
 def _shards(data_set: DataSet, folder: Path, on_progress: OnProgress | None) -> Iterator[ShardResult]:
     """What came of each shard, in the order of the plan; those that are done already are not done again."""
-    done = {piece.name for piece in data_set.shards.pieces if find_report(folder, piece.name)}
+    there = set(names_in(folder))
+    pieces = (piece for piece in data_set.shards.pieces if f"{piece.name}.json" in there)
+    done = {piece.name for piece in pieces if find_report(folder, piece.name)}
     rest = replace(data_set, shards=data_set.shards.without(done))
     work = partial(convert_shard, data_set.config, data_set.classes, folder)
     fresh = iter(run_over_shards(work, rest, on_progress))

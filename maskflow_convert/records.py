@@ -10,6 +10,7 @@ from pathlib import Path
 from maskflow_convert.errors import ConfigError, DataError, SourceError
 from maskflow_convert.manifest import FILE_NAME, Manifest
 from maskflow_convert.record import Layout, Record, decode
+from maskflow_convert.remote import RemotePath, path_of
 from maskflow_convert.tfrecord import read_records
 
 PathOrName = str | PathLike[str]
@@ -34,8 +35,8 @@ class Records:
             SourceError: there is no such file, or no data set in the directory.
             ConfigError: there is no such split, or files of different data sets were named together.
         """
-        listed = [Path(where)] if isinstance(where, str | PathLike) else [Path(each) for each in where]
-        found = [_in_folder(path, split) if path.is_dir() else _single(path, split) for path in listed]
+        listed = [path_of(where)] if isinstance(where, str | PathLike) else [path_of(each) for each in where]
+        found = [_in_folder(path, split) if _is_folder(path) else _single(path, split) for path in listed]
         if not found:
             raise ConfigError("no records were named: give an output directory, or .tfrecord files")
         manifests = {each.manifest.fingerprint if each.manifest else None for each in found}
@@ -81,6 +82,11 @@ def read_file(path: Path) -> Iterator[Record]:
             yield decode(data)
         except DataError as error:
             raise SourceError(f"record {number}: {error.message}", path) from error
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether a path is that of a folder; of a remote one its name tells, as stores have no folders."""
+    return path.suffix != ".tfrecord" if isinstance(path, RemotePath) else path.is_dir()
 
 
 def _in_folder(folder: Path, split: str | None) -> Records:

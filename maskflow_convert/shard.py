@@ -24,6 +24,7 @@ from maskflow_convert.output import replace_text
 from maskflow_convert.plan import Shard, estimated_png_bytes
 from maskflow_convert.policy import Policy
 from maskflow_convert.prepare import make_adapters
+from maskflow_convert.read_ahead import reading_ahead
 from maskflow_convert.record import check_size, encode, estimate_size
 from maskflow_convert.report import Tally
 from maskflow_convert.sample import Image
@@ -90,10 +91,13 @@ def find_report(folder: Path, name: str) -> ShardReport | None:
 
 def convert_shard(config: Config, classes: ClassMap, folder: Path, shard: Shard, tick: Tick) -> ShardResult:
     """Write one shard and, last, the report that marks it as done."""
-    examiner = Examiner(config, classes, make_adapters(config))
-    open_image = _opener(examiner)
     listed: list[WrittenImage] = []
-    with ShardWriter(folder / f"{shard.name}.tfrecord", config.output.compression) as writer:
+    with (
+        reading_ahead(make_adapters(config), shard.items) as adapters,
+        ShardWriter(folder / f"{shard.name}.tfrecord", config.output.compression) as writer,
+    ):
+        examiner = Examiner(config, classes, adapters)
+        open_image = _opener(examiner)
         for item in shard.items:
             examined = examiner.examine(item, open_image)
             if examined is not None and _write(examiner, examined, writer):

@@ -11,7 +11,7 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +22,8 @@ from isal import igzip, isal_zlib
 
 from maskflow_convert.errors import OutputError, SourceError
 from maskflow_convert.issues import Issue
+from maskflow_convert.remote import RemotePath
+from maskflow_convert.whole_files import partial_of, publish
 
 _HEADER = struct.Struct("<QI")
 _FOOTER = struct.Struct("<I")
@@ -60,7 +62,7 @@ class ShardWriter:
     def __init__(self, path: Path, compression: Compression) -> None:
         self.path = path
         self.size = 0
-        self._partial = path.with_name(path.name + ".partial")
+        self._partial = partial_of(path)
         self._digest = hashlib.sha256()
         self._deflate = (
             isal_zlib.compressobj(level=1, wbits=_GZIP_CONTAINER) if compression is Compression.GZIP else None
@@ -107,7 +109,7 @@ class ShardWriter:
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
-        self._partial.replace(self.path)
+        publish(self._partial, self.path)
 
     def _put(self, data: bytes) -> None:
         self._store(data if self._deflate is None else self._deflate.compress(data))
@@ -121,7 +123,7 @@ class ShardWriter:
         self.size += len(data)
 
     def _failed(self, error: OSError) -> OutputError:
-        return OutputError(f"{self._partial}: cannot be written: {error.strerror or error}")
+        return OutputError(f"{error.filename or self._partial}: cannot be written: {error.strerror or error}")
 
 
 def read_records(path: Path) -> Iterator[bytes]:
@@ -161,15 +163,25 @@ def compression_of(path: Path) -> Compression:
         OSError: it cannot be read.
     """
     with path.open("rb") as file:
-        start = file.read(_HEADER.size)
+        return _compression_by(file.read(_HEADER.size))
+
+
+def _compression_by(start: bytes) -> Compression:
+    """As `compression_of`, by the first bytes of the file."""
     framed = len(start) == _HEADER.size and masked_crc(start[:8]) == _HEADER.unpack(start)[1]
     return Compression.GZIP if start.startswith(b"\x1f\x8b") and not framed else Compression.NONE
 
 
-def _open(path: Path) -> BinaryIO:
-    if compression_of(path) is Compression.GZIP:
-        return cast(BinaryIO, igzip.open(path, "rb"))
-    return path.open("rb", buffering=_BUFFER)
+@contextmanager
+def _open(path: Path) -> Iterator[BinaryIO]:
+    with path.stream() if isinstance(path, RemotePath) else path.open("rb", buffering=_BUFFER) as file:
+        compression = _compression_by(file.read(_HEADER.size))
+        file.seek(0)
+        if compression is Compression.GZIP:
+            with igzip.open(file, "rb") as unpacked:
+                yield cast(BinaryIO, unpacked)
+        else:
+            yield file
 
 
 def _read_record(file: BinaryIO, header: bytes) -> bytes | Issue:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -21,7 +22,9 @@ from maskflow_convert.pipeline import OnProgress, new_report, run_over_shards
 from maskflow_convert.plan import Shard
 from maskflow_convert.policy import Policy
 from maskflow_convert.prepare import DataSet, make_adapters, prepare
+from maskflow_convert.read_ahead import reading_ahead
 from maskflow_convert.records import PathOrName, Records
+from maskflow_convert.remote import path_of
 from maskflow_convert.report import OnIssue, Report, Tally
 from maskflow_convert.sample import Image
 from maskflow_convert.shard import has_room
@@ -57,8 +60,8 @@ def validate(subject: Config | PathOrName | Sequence[PathOrName], *, on_progress
     """
     if isinstance(subject, Config):
         return validate_annotations(subject, on_progress=on_progress)
-    if isinstance(subject, str | PathLike) and is_config(Path(subject)):
-        return validate_annotations(Path(subject), on_progress=on_progress)
+    if isinstance(subject, str | PathLike) and is_config(path := path_of(subject)):
+        return validate_annotations(path, on_progress=on_progress)
     return verify(Records.find(subject), on_progress=on_progress)
 
 
@@ -132,13 +135,15 @@ def validate_data_set(
 
 def _validate_shard(config: Config, classes: ClassMap, images: Images, shard: Shard, tick: Tick) -> ShardFindings:
     """Examine the images of one shard with every check there is."""
-    examiner = Examiner(config, classes, make_adapters(config), depth=Depth.VALIDATE)
-    look = partial(_decode, config.image) if images is Images.DECODE else _measure
-    for item in shard.items:
-        examined = examiner.examine(item, look)
-        if examined is not None and has_room(examiner, examined):
-            examiner.written(examined, 0, digest=examined.picture)
-        tick()
+    decodes, plain = images is Images.DECODE, make_adapters(config)
+    look = partial(_decode, config.image) if decodes else _measure
+    with reading_ahead(plain, shard.items) if decodes else nullcontext(plain) as adapters:
+        examiner = Examiner(config, classes, adapters, depth=Depth.VALIDATE)
+        for item in shard.items:
+            examined = examiner.examine(item, look)
+            if examined is not None and has_room(examiner, examined):
+                examiner.written(examined, 0, digest=examined.picture)
+            tick()
     return ShardFindings(shard.split, examiner.tally, examiner.issues, examiner.census)
 
 

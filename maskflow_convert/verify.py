@@ -13,12 +13,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from io import UnsupportedOperation
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from maskflow_convert.copies import on_this_machine
 from maskflow_convert.executors import Tick, run_serially, worker_count
 from maskflow_convert.issues import Issue, Loss
 from maskflow_convert.manifest import FILE_NAME, Manifest, ShardFile
@@ -191,31 +193,32 @@ def verify_shard(contract: Contract, shard: StoredShard, tick: Tick) -> ShardVer
     if not shard.path.is_file():
         _lose_rest(verdict, Issue("shard-missing", "there is no such file"), 0)
         return verdict
-    verdict.find(*_file_differs(shard))
-    for number, content in enumerate(scan_records(shard.path)):
-        if isinstance(content, bytes):
-            _judge(verdict, number, content, contract)
-        elif content.code == "record-checksum-differs":
-            _lose(verdict, number, _numbered(number, content))
-        else:
-            _lose_rest(verdict, _numbered(number, content), number)
-        tick()
+    with on_this_machine(shard.path) as file:
+        verdict.find(*_file_differs(shard, file))
+        for number, content in enumerate(scan_records(file)):
+            if isinstance(content, bytes):
+                _judge(verdict, number, content, contract)
+            elif content.code == "record-checksum-differs":
+                _lose(verdict, number, _numbered(number, content))
+            else:
+                _lose_rest(verdict, _numbered(number, content), number)
+            tick()
     if verdict.whole:
         verdict.find(*_counts_differ(verdict))
     return verdict
 
 
-def _file_differs(shard: StoredShard) -> Iterator[Issue]:
-    """Hold the file as such against the manifest."""
+def _file_differs(shard: StoredShard, path: Path) -> Iterator[Issue]:
+    """Hold the file as such, which is at `path`, against the manifest."""
     try:
-        compression = compression_of(shard.path)
+        compression = compression_of(path)
         if shard.compression not in (None, compression):
             yield Issue(
                 "shard-compression-differs",
                 f"the compression of the file is {compression}, the manifest says {shard.compression}",
             )
         if shard.entry is not None:
-            with shard.path.open("rb") as file:
+            with path.open("rb") as file:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
             if found != shard.entry.sha256:
                 yield Issue("shard-changed", f"its SHA-256 is {found}, the manifest says {shard.entry.sha256}")
@@ -341,9 +344,17 @@ def _unlisted(manifest: Manifest, verdicts: Sequence[ShardVerdict]) -> Iterator[
     listed = {entry.name for entry in manifest.shards}
     if listed <= {verdict.shard.path.name for verdict in verdicts}:
         for folder in sorted({verdict.shard.path.parent for verdict in verdicts}):
-            for path in sorted(folder.glob("*.tfrecord")):
+            for path in _shards_in(folder):
                 if path.name not in listed:
                     yield Issue("shard-unlisted", f"{FILE_NAME} does not name this file", path=str(path))
+
+
+def _shards_in(folder: Path) -> list[Path]:
+    """The shards in a folder; none, as far as anybody can tell, if it cannot be listed."""
+    try:
+        return sorted(folder.glob("*.tfrecord"))
+    except UnsupportedOperation:
+        return []
 
 
 def _splits_differ(manifest: Manifest, verdicts: Sequence[ShardVerdict], report: Report) -> Iterator[Issue]:

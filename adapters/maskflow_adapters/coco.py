@@ -13,6 +13,7 @@ from maskflow_adapters.coco_elements import Id, annotation_name
 from maskflow_adapters.coco_index import CocoRecord, index_file
 from maskflow_convert import Adapter, AdapterOptions, Index, InputPath, Instance, Issue, Loss, Sample
 from maskflow_convert.errors import ShapeError, SourceError
+from maskflow_convert.remote import RemotePath
 
 
 class CocoOptions(AdapterOptions):
@@ -53,8 +54,9 @@ class CocoAdapter(Adapter[CocoOptions, CocoRecord]):
         )
 
     def sources(self) -> list[Path]:
-        """The file, and the folder of the images."""
-        return [self.options.annotations, self._folder]
+        """The file, and the folder of the images; a remote one is not gone through, as it may hold millions."""
+        folders = [] if isinstance(self._folder, RemotePath) else [self._folder]
+        return [self.options.annotations, *folders]
 
     @property
     def _folder(self) -> Path:

@@ -22,6 +22,7 @@ from maskflow_adapters import json_text
 from maskflow_adapters.coco_elements import ANYTHING
 from maskflow_adapters.coco_lists import Annotations, Categories, Elements, ImageIds, Images
 from maskflow_adapters.json_objects import IrregularError, Objects
+from maskflow_convert.copies import copy_of
 from maskflow_convert.errors import SourceError
 
 ListT = TypeVar("ListT", Images, Annotations, Categories)
@@ -44,7 +45,7 @@ def read_file(path: Path) -> CocoFile:
         SourceError: the file cannot be read, or is no COCO annotation file.
     """
     try:
-        with path.open("rb", buffering=0) as file:
+        with copy_of(path).open("rb", buffering=0) as file:
             found = _parse(file)
             if found is not None:
                 return found

@@ -24,6 +24,7 @@ from maskflow_adapters.coco_issues import Findings, Reason
 from maskflow_adapters.coco_lists import LOWEST_OWN, Annotations, Categories, ImageIds, Images, Spans
 from maskflow_adapters.columns import Integers, Texts, narrowed
 from maskflow_convert import Entry, Index, Issue
+from maskflow_convert.copies import fetch
 from maskflow_convert.errors import SourceError
 from maskflow_convert.repeats import Repeats
 
@@ -54,6 +55,7 @@ def index_file(path: Path) -> Index[CocoRecord]:
         SourceError: the file cannot be read, or is no COCO annotation file.
     """
     try:
+        fetch(path)
         state = json_text.state_of(path)
         file = read_file(path)
         categories = _index_categories(path, file.categories)

@@ -14,6 +14,8 @@ from typing import TypeVar
 
 import msgspec
 
+from maskflow_convert.copies import copy_of
+
 T = TypeVar("T")
 
 _BLOCK = 1 << 14
@@ -35,7 +37,7 @@ class Lines:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        with path.open("rb") as file:
+        with copy_of(path).open("rb") as file:
             blocks = iter(lambda: file.read(_BLOCK), b"")
             self._before = array("q", accumulate((block.count(b"\n") for block in blocks), initial=0))
         self._kept = (-1, b"")
@@ -48,7 +50,7 @@ class Lines:
     def _block(self, number: int) -> bytes:
         kept, block = self._kept
         if kept != number:
-            with self._path.open("rb") as file:
+            with copy_of(self._path).open("rb") as file:
                 file.seek(number * _BLOCK)
                 block = file.read(_BLOCK)
             self._kept = (number, block)
@@ -57,7 +59,7 @@ class Lines:
 
 def state_of(path: Path) -> tuple[int, int]:
     """Size in bytes, and time of the last change in nanoseconds: while these stay, a file is taken for what it was."""
-    status = path.stat()
+    status = copy_of(path).stat()
     return status.st_size, status.st_mtime_ns
 
 
@@ -73,7 +75,7 @@ def _lines(path: Path, size: int, modified: int) -> Lines:
 
 def read_spans(path: Path, spans: Iterable[tuple[int, int]]) -> Iterator[bytes]:
     """The bytes at each `(offset, length)`; what follows closely is read in one go."""
-    with path.open("rb", buffering=0) as file:
+    with copy_of(path).open("rb", buffering=0) as file:
         for neighbours in _neighbours(spans):
             begin = neighbours[0][0]
             file.seek(begin)

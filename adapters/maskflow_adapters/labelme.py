@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Annotated, NoReturn
 
@@ -28,6 +28,8 @@ from maskflow_convert import (
     SourceError,
 )
 from maskflow_convert.errors import ShapeError
+from maskflow_convert.fetching import fetched_ahead
+from maskflow_convert.remote import RemotePath
 
 
 class LabelmeOptions(AdapterOptions):
@@ -64,9 +66,10 @@ class LabelmeAdapter(Adapter[LabelmeOptions, str]):
         entries: list[Entry[str]] = []
         issues: list[Issue] = []
         labels: set[str] = set()
-        for key in self._keys():
+        keys = self._keys()
+        for key, path in zip(keys, fetched_ahead(self._folder / key for key in keys), strict=True):
             try:
-                file = read_file(self._folder / key)
+                file = read_file(path)
             except RecordError as error:
                 issues.append(self._unlisted(key, error))
                 continue
@@ -113,13 +116,21 @@ class LabelmeAdapter(Adapter[LabelmeOptions, str]):
     @property
     def _folder(self) -> Path:
         path = self.options.annotations
-        return path.parent if path.is_file() else path
+        return path.parent if self._is_single else path
+
+    @property
+    def _is_single(self) -> bool:
+        """Whether there is but one JSON file; of a remote path its name tells, so that it need not be asked for."""
+        path = self.options.annotations
+        return path.suffix.lower() == ".json" if isinstance(path, RemotePath) else path.is_file()
 
     def _keys(self) -> list[str]:
         """The paths of the JSON files within the folder."""
         annotations = self.options.annotations
-        if annotations.is_file():
+        if self._is_single:
             return [annotations.name]
+        if isinstance(annotations, RemotePath):
+            return [path for path in _remote_files(annotations) if path.lower().endswith(".json")]
         return sorted(
             (Path(parent) / name).relative_to(annotations).as_posix()
             for parent, _, names in os.walk(annotations, onerror=_unreadable)
@@ -129,7 +140,7 @@ class LabelmeAdapter(Adapter[LabelmeOptions, str]):
 
     def _unlisted(self, key: str, error: RecordError) -> Issue:
         """What is said of a file that is left out of the index; it is all there is to a source of one file."""
-        if self.options.annotations.is_file():
+        if self._is_single:
             raise SourceError(error.message, error.path, error.line) from error
         loss = None if error.code == "file-foreign" else Loss.IMAGE
         return Issue(error.code, error.message, record=key, path=str(error.path), line=error.line, loss=loss)
@@ -163,9 +174,14 @@ def _candidates(name: str, folders: Sequence[Path], root: Path) -> Iterator[Path
     """Where an image may be: by all of its name, or by the last part of it, as folders are moved."""
     for each in (name, PurePosixPath(name).name):
         for folder in folders:
-            path = Path(os.path.normpath(folder / each))
+            path = _normal(folder / each)
             if path.is_relative_to(root):
                 yield path
+
+
+def _normal(path: Path) -> Path:
+    """The path without `..`, as written."""
+    return path.resolve() if isinstance(path, RemotePath) else Path(os.path.normpath(path))
 
 
 def _is_file(path: Path) -> bool:
@@ -188,6 +204,13 @@ def _read_labels(path: Path) -> list[str]:
         raise SourceError(f"cannot be read: {getattr(error, 'strerror', None) or error}", path) from error
     labels = dict.fromkeys(line.strip() for line in lines)
     return [label for label in labels if label and label not in NO_CLASSES]
+
+
+def _remote_files(folder: RemotePath) -> Iterable[str]:
+    try:
+        return folder.files_below()
+    except OSError as error:
+        _unreadable(error)
 
 
 def _unreadable(error: OSError) -> NoReturn:

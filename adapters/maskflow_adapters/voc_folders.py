@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from maskflow_adapters.voc_labels import ClassNames, read_names
 from maskflow_convert.errors import SourceError
+from maskflow_convert.remote import RemotePath
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif")
 """Of images, in the order in which they are preferred."""
@@ -113,7 +114,7 @@ def list_files(folder: Path | None, suffixes: Sequence[str], others: Collection[
         SourceError: a folder cannot be listed.
     """
     found: dict[str, list[tuple[int, str]]] = {}
-    for path in () if folder is None else _walk(folder, set(others) - {folder}):
+    for path in () if folder is None else _walk(folder, {*others} - {folder}):
         name, suffix = split_suffix(path)
         if suffix in suffixes:
             found.setdefault(name, []).append((suffixes.index(suffix), path))
@@ -126,9 +127,12 @@ def split_suffix(path: str) -> tuple[str, str]:
     return path.removesuffix(suffix), suffix.lower()
 
 
-def _walk(folder: Path, others: Collection[Path | None]) -> list[str]:
+def _walk(folder: Path, others: Set[Path | None]) -> list[str]:
     if not folder.exists():
         return []
+    if isinstance(folder, RemotePath):
+        passed = {other for other in others if other is not None and other.is_relative_to(folder)}
+        return [path for path in folder.files_below() if passed.isdisjoint((folder / path).parents)]
     paths = []
     for home, folders, files in os.walk(folder, onerror=_refuse):
         folders[:] = [name for name in folders if Path(home, name) not in others]

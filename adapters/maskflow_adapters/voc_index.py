@@ -13,6 +13,7 @@ from maskflow_adapters.voc_folders import IMAGE_SUFFIXES, Files, Folders, list_f
 from maskflow_adapters.voc_xml import VocObject, read_annotation
 from maskflow_convert import Entry, Index, Issue, Loss, Severity
 from maskflow_convert.errors import RecordError, SourceError
+from maskflow_convert.fetching import fetched_ahead
 
 SPLITS = ("train", "val", "test")
 """Lists that are splits; others, as `trainval`, are not."""
@@ -58,6 +59,7 @@ def index_folders(folders: Folders, image_set: Path | str | None) -> Index[VocRe
     splits, overlaps = _splits_of(names, _split_lists(folders, path), files)
     entries: list[Entry[VocRecord]] = []
     owners: dict[str, str] = {}
+    files.read_heads(names)
     for name in names:
         entry = files.entry(name, splits.get(name))
         owner = owners.setdefault(entry.record.image, name)
@@ -65,7 +67,9 @@ def index_folders(folders: Folders, image_set: Path | str | None) -> Index[VocRe
             entries.append(entry)
         else:
             told = f"{entry.record.image} is the image of {owner}, too"
-            issues.append(Issue("image-key-duplicate", told, record=name, path=files.place(name), loss=Loss.IMAGE))
+            place = files.place(name)
+            where = None if place is None else str(place)
+            issues.append(Issue("image-key-duplicate", told, record=name, path=where, loss=Loss.IMAGE))
     stated = folders.names.labels if folders.names else ()
     labels = tuple(dict.fromkeys((*stated, *sorted(files.labels))))
     return Index(entries, labels, [*issues, *overlaps])
@@ -147,10 +151,10 @@ class _Files:
         )
         return Entry(name, record, split=split, pixels=head.pixels, positives=head.area // 2, file_name=record.image)
 
-    def place(self, name: str) -> str | None:
+    def place(self, name: str) -> Path | None:
         """The annotation file of an image, in full."""
         annotation, folder = _first(self._annotations, name), self._folders.annotations
-        return None if annotation is None or folder is None else str(folder / annotation)
+        return None if annotation is None or folder is None else folder / annotation
 
     def _image_of(self, name: str) -> str:
         """The image of that name; else one that the annotation names, if it is there and no other's; else a guess."""
@@ -164,11 +168,17 @@ class _Files:
         is_anothers = named in self._annotations or named in self._object_masks
         return f"{name}{suffix}" if is_anothers else f"{named}{suffix}"
 
+    def read_heads(self, names: Iterable[str]) -> None:
+        """Read the annotation files of images, which otherwise are read one by one as they are asked for."""
+        places = {name: path for name in names if name not in self._heads and (path := self.place(name)) is not None}
+        for name, path in zip(places, fetched_ahead(places.values()), strict=True):
+            self._heads[name] = self._read_head(path)
+
     def _head(self, name: str) -> _Head:
         """What the annotation file says; nothing if it cannot be read, which is told when it is to be."""
         if name not in self._heads:
             path = self.place(name)
-            self._heads[name] = _Head() if path is None else self._read_head(Path(path))
+            self._heads[name] = _Head() if path is None else self._read_head(path)
         return self._heads[name]
 
     def _read_head(self, path: Path) -> _Head:

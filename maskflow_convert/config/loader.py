@@ -19,6 +19,7 @@ from ruamel.yaml.scanner import Scanner, ScannerError
 from maskflow_convert import registry
 from maskflow_convert.config.settings import Config, Source
 from maskflow_convert.errors import ConfigError
+from maskflow_convert.remote import path_of
 
 Location = tuple[str | int, ...]
 
@@ -44,7 +45,7 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
         ConfigError: it cannot be read, or says something that it may not; with one line for each problem.
         PluginError: a source names an adapter that cannot be had.
     """
-    path = Path(path)
+    path = path_of(path)
     tree, places = _read(path)
     for override in overrides:
         location = _apply(tree, override)

@@ -26,6 +26,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from maskflow_convert.errors import ImageError
 from maskflow_convert.image.png import MAX_PIXELS, MAX_SIDE, Chunk, Header, check_length, read_chunks, read_header
+from maskflow_convert.remote import RemotePath
 
 Size = tuple[int, int]
 
@@ -160,7 +161,7 @@ def _read(origin: Path | bytes) -> bytes:
 def _stream(origin: Path | bytes) -> Iterator[BinaryIO]:
     """The content of `origin`; what the operating system says against it becomes an `ImageError`."""
     try:
-        if isinstance(origin, Path) and not stat.S_ISREG(mode := origin.stat().st_mode) and not stat.S_ISDIR(mode):
+        if isinstance(origin, Path) and _is_special(origin):
             raise ImageError("image-unreadable", "the image file is a pipe or a device")
         with BytesIO(origin) if isinstance(origin, bytes) else origin.open("rb") as file:
             yield file
@@ -168,6 +169,14 @@ def _stream(origin: Path | bytes) -> Iterator[BinaryIO]:
         raise ImageError("image-missing", "the image file does not exist") from error
     except (OSError, ValueError) as error:
         raise ImageError("image-unreadable", f"the image file cannot be read: {_reason(error)}") from error
+
+
+def _is_special(path: Path) -> bool:
+    """Whether a path of this machine is neither a file nor a folder; others are never, and are not asked."""
+    if isinstance(path, RemotePath):
+        return False
+    mode = path.stat().st_mode
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
 _PILLOW = threading.RLock()

@@ -47,7 +47,7 @@ NAMES = [
     "validate",
 ]
 
-HEAVY = ("tensorflow", "pycocotools", "numpy", "pydantic", "PIL", "ray", "rich", "ruamel")
+HEAVY = ("tensorflow", "pycocotools", "numpy", "pydantic", "PIL", "ray", "rich", "ruamel", "fsspec", "s3fs")
 
 
 def imported(statement: str) -> list[str]:

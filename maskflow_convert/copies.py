@@ -1,0 +1,130 @@
+"""Copies on this machine of remote files, for what is read in many places or more than once: a large annotation file.
+
+They lie in a folder for temporary files, which the process that made it takes away when it ends, and which is that of
+its worker processes, too. So a file is fetched once, and what was fetched is what all of them read.
+"""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from maskflow_convert.errors import SourceError
+from maskflow_convert.remote import Facts, RemotePath
+
+_FOLDER = "MASKFLOW_CONVERT_COPIES"
+
+
+def fetch(path: Path) -> Path:
+    """The file on this machine; a remote one is fetched, unless there is a copy of it as it is now.
+
+    A copy has the size of its file, and a time that stands for its version.
+
+    Raises:
+        OSError: there is no such file, or no room for the copy.
+        SourceError: the service fails, or the file changes while it is fetched.
+    """
+    if not isinstance(path, RemotePath):
+        return path
+    copy, facts = _place_of(path), path.facts()
+    if _is_copy(copy, facts):
+        return copy
+    with temporary_file(path.name) as partial:
+        path.download(partial)
+        os.utime(partial, (_time_of(facts), _time_of(facts)))
+        if not _is_copy(partial, path.facts()):
+            raise SourceError("has changed while it was fetched; begin anew", str(path))
+        partial.replace(copy)
+    return copy
+
+
+def copy_of(path: Path) -> Path:
+    """The file on this machine; of a remote one the copy that was fetched last, by this process or by its parent.
+
+    Raises:
+        OSError, SourceError: as in `fetch`, if there is none.
+    """
+    if not isinstance(path, RemotePath):
+        return path
+    copy = _place_of(path)
+    return copy if copy.exists() else fetch(path)
+
+
+def check_unchanged(paths: Iterable[Path]) -> None:
+    """Make sure that the remote files among these of which there are copies still are what was fetched.
+
+    Raises:
+        SourceError: one has changed, or is gone.
+    """
+    for path in paths:
+        if isinstance(path, RemotePath) and (copy := _place_of(path)).exists() and not _is_current(path, copy):
+            raise SourceError("has changed while it was read; begin anew", str(path))
+
+
+@contextmanager
+def on_this_machine(path: Path) -> Iterator[Path]:
+    """The file, to be read from end to end more than once; of a remote one a copy, for the length of the block.
+
+    Raises:
+        OSError, SourceError: as in `fetch`.
+    """
+    if not isinstance(path, RemotePath):
+        yield path
+        return
+    with temporary_file(path.name) as copy:
+        path.download(copy)
+        yield copy
+
+
+@contextmanager
+def temporary_file(name: str) -> Iterator[Path]:
+    """A file for the length of the block, if it is not moved elsewhere in it."""
+    handle, made = tempfile.mkstemp(suffix=f"-{name}", dir=temporary_folder())
+    os.close(handle)
+    try:
+        yield Path(made)
+    finally:
+        with suppress(OSError):
+            Path(made).unlink()
+
+
+def _place_of(path: RemotePath) -> Path:
+    """Where the copy of a file is, or would be."""
+    digest = hashlib.sha256(str(path).encode("utf-8", "surrogatepass")).hexdigest()
+    return temporary_folder() / f"{digest[:16]}-{path.name}"
+
+
+def temporary_folder() -> Path:
+    """The folder for temporary files of this process, or of the one that started it."""
+    known = os.environ.get(_FOLDER)
+    if not known or not Path(known).is_dir():
+        known = tempfile.mkdtemp(prefix="maskflow-convert-")
+        os.environ[_FOLDER] = known
+        atexit.register(shutil.rmtree, known, ignore_errors=True)
+    return Path(known)
+
+
+def _is_current(path: RemotePath, copy: Path) -> bool:
+    try:
+        return _is_copy(copy, path.facts())
+    except OSError:
+        return False
+
+
+def _is_copy(copy: Path, facts: Facts) -> bool:
+    try:
+        status = copy.stat()
+    except OSError:
+        return False
+    return (status.st_size, status.st_mtime) == (facts.size, _time_of(facts))
+
+
+def _time_of(facts: Facts) -> int:
+    """The version of a file as a time, in whole seconds, as any file system has them."""
+    return int.from_bytes(hashlib.sha256(facts.version.encode()).digest()[:4], "big") >> 1

@@ -1,0 +1,384 @@
+"""Whole data sets in an object store: read, converted, written, gone on with, read back, and a store that fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from maskflow_convert import build_dataset, convert, dataset_from_config, load_config, validate
+from maskflow_convert.cli import main
+from maskflow_convert.config import Config
+from maskflow_convert.errors import IssueError, OutputError, SourceError
+from maskflow_convert.inspection import inspect
+from maskflow_convert.output import Existing
+from maskflow_convert.records import Records
+from stores import Store, a_store
+
+ROOT = Path(__file__).parents[1]
+CONFIGS = ROOT / "configs"
+PLUGIN = ROOT / "examples/custom_adapter"
+
+
+@pytest.fixture(autouse=True)
+def _own_copies(tmp_path, monkeypatch):
+    """A folder for temporary files of each test's own."""
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setenv("MASKFLOW_CONVERT_COPIES", str(tmp_path / "temporary"))
+
+
+@pytest.fixture
+def store() -> Iterator[type[Store]]:
+    with a_store() as made:
+        for path in sorted(CONFIGS.rglob("*")):
+            if path.is_file() and path.suffix != ".py":
+                made.put(f"data/{path.relative_to(CONFIGS).as_posix()}", path.read_bytes())
+        yield made
+
+
+@pytest.fixture
+def shards(tmp_path) -> Callable[..., dict[str, bytes]]:
+    """The shards that a run on this machine writes."""
+
+    def write(name: str, *overrides: str) -> dict[str, bytes]:
+        folder = tmp_path / "local"
+        config = load_config(CONFIGS / f"{name}.yaml", [f"output.directory={folder}", *overrides])
+        convert(config, existing=Existing.OVERWRITE)
+        return {path.name: path.read_bytes() for path in folder.glob("*.tfrecord")}
+
+    return write
+
+
+def remote(name: str, *overrides: str) -> Config:
+    """A configuration all of whose paths are in the store."""
+    fixed = ["output.directory=s3://out/records", "run.executor=serial"]
+    return load_config(f"s3://data/{name}.yaml", [*fixed, *overrides])
+
+
+def written(store: type[Store], suffix: str = ".tfrecord") -> dict[str, bytes]:
+    return {name: content for name, content in store.contents("out/records").items() if name.endswith(suffix)}
+
+
+def failing(store: type[Store], verb: str, part: str, error: Exception) -> None:
+    """Let all requests of one kind fail that are for a certain key."""
+
+    def fail(asked: str, key: str) -> None:
+        if asked == verb and part in key:
+            raise error
+
+    store.event = staticmethod(fail)
+
+
+def temporary() -> list[Path]:
+    return list(Path(os.environ["MASKFLOW_CONVERT_COPIES"]).iterdir())
+
+
+class TestReading:
+    @pytest.mark.parametrize("name", ["coco", "voc", "labelme", "mixed"])
+    def test_same_bytes_as_from_this_machine(self, store, shards, name):
+        convert(remote(name))
+        assert written(store) == shards(name)
+
+    def test_a_plugin_that_knows_of_no_store(self, store, tmp_path):
+        """`glob`, `/`, `is_file`, `with_suffix` and `read_labels`, as its README has it."""
+        (tmp_path / "images").mkdir()
+        shutil.copy(PLUGIN / "maskflow_label_images.py", tmp_path)
+        for number in range(3):
+            labels = np.zeros((6, 8), np.uint8)
+            labels[1:4, 2 : 4 + number] = number + 1
+            write_png(tmp_path / f"images/{number}.png", np.full((6, 8), 40 * number, np.uint8))
+            write_png(tmp_path / f"images/{number}_cp_masks.png", labels)
+        text = """
+sources: [{adapter: './maskflow_label_images.py:LabelImageAdapter', images: HOME, masks: HOME, suffix: _cp_masks}]
+output: {directory: OUT}
+run: {executor: serial}
+"""
+        (tmp_path / "c.yaml").write_text(text.replace("HOME", "images").replace("OUT", "here"))
+        convert(tmp_path / "c.yaml")
+        store.put_folder("data/cells", tmp_path / "images")
+        (tmp_path / "c.yaml").write_text(text.replace("HOME", "s3://data/cells").replace("OUT", "s3://out/records"))
+        convert(tmp_path / "c.yaml")
+        assert written(store) == {path.name: path.read_bytes() for path in (tmp_path / "here").glob("*.tfrecord")}
+
+    def test_requests(self, store):
+        """The annotation file is fetched once, and each image."""
+        convert(remote("coco", "output.directory=s3://out/records"))
+        fetched = [key for key in store.asked("GET") if key.startswith("data/shapes-coco")]
+        assert len(fetched) == len(set(fetched)) == 13
+        assert fetched[0] == "data/shapes-coco/instances.json"
+        heads = [key for key in store.asked("HEAD") if key.startswith("data/")]
+        assert len(heads) < 12
+        assert not any("/images/" in key for key in heads)
+
+    def test_the_copy_is_taken_anew_when_there_is_another_file(self, store):
+        convert(remote("coco"))
+        assert [path.name.partition("-")[2] for path in temporary()] == ["instances.json"]
+        tree = json.loads(store.contents("data")["shapes-coco/instances.json"])
+        tree["annotations"] = tree["annotations"][:3]
+        store.put("data/shapes-coco/instances.json", json.dumps(tree).encode())
+        assert convert(remote("coco"), existing=Existing.OVERWRITE).total.objects_found == 3
+
+    def test_it_changes_while_it_is_read(self, store):
+        def change(verb: str, key: str) -> None:
+            if "/images/" in key:
+                store.event = staticmethod(lambda verb, key: None)
+                store.put("data/shapes-coco/instances.json", b"{}")
+
+        store.event = staticmethod(change)
+        with pytest.raises(SourceError, match=r"instances.json: has changed while it was read; begin anew") as caught:
+            convert(remote("coco"))
+        assert caught.value.exit_code == 4
+        assert "dataset.json" not in store.contents("out/records")
+
+    @pytest.mark.parametrize("name", ["coco", "voc", "labelme"])
+    def test_straight_from_the_annotations(self, store, name):
+        local = list(dataset_from_config(CONFIGS / f"{name}.yaml"))
+        assert same(list(dataset_from_config(f"s3://data/{name}.yaml")), local)
+
+    @pytest.mark.parametrize("name", ["coco", "voc", "labelme"])
+    def test_validated(self, store, name):
+        found, expected = validate(remote(name)).to_dict(), validate(CONFIGS / f"{name}.yaml").to_dict()
+        assert json.dumps(found).replace("s3://data", str(CONFIGS)) == json.dumps(expected)
+
+    def test_previewed(self, store, tmp_path, monkeypatch, capsys):
+        (tmp_path / "c.yaml").write_text("sources: [{adapter: voc, root: s3://data/shapes-voc}]")
+        assert main(["preview", str(tmp_path / "c.yaml"), "--output", str(tmp_path / "p"), "--limit", "3"]) == 0
+        assert len(list((tmp_path / "p").glob("*.png"))) == 3
+
+
+class TestImages:
+    def test_missing(self, store):
+        key = next(key for key in store.store if "/images/" in key)
+        del store.store[key]
+        with pytest.raises(IssueError, match=f"s3:/{key}.*does not exist"):
+            convert(remote("coco"))
+        report = convert(remote("coco", "on_error=skip-image"), existing=Existing.OVERWRITE)
+        assert report.total.images_dropped == {"image-missing": 1}
+
+    def test_broken(self, store):
+        key = next(key for key in store.store if "/images/" in key)
+        store.put(key[1:], b"no image")
+        report = convert(remote("coco", "on_error=skip-image"))
+        assert report.total.images_dropped == {"image-unreadable": 1}
+
+    @pytest.mark.parametrize("error", [PermissionError("Forbidden"), OSError(5, "SlowDown"), RuntimeError("no name")])
+    def test_a_service_that_fails_costs_no_image(self, store, error):
+        failing(store, "GET", "/images/", error)
+        with pytest.raises(SourceError, match="the service fails"):
+            convert(remote("coco", "on_error=skip-image"))
+
+    @pytest.mark.parametrize("name", ["../secret.png", "../../other/secret.png", "a/../../secret.png", "/secret.png"])
+    def test_no_file_outside_the_folder(self, store, name):
+        image = next(content for key, content in store.contents("data").items() if "/images/" in key)
+        for key in ("data/secret.png", "other/secret.png", "secret.png"):
+            store.put(key, image)
+        tree = {
+            "images": [{"id": 1, "file_name": name, "width": 1, "height": 1}, {"id": 2, "file_name": "s3://other/x"}],
+            "annotations": [],
+            "categories": [{"id": 1, "name": "disc"}],
+        }
+        store.put("data/shapes-coco/instances.json", json.dumps(tree).encode())
+        report = convert(
+            remote("coco", "on_error=skip-image", "classes.names=[disc]", "sources[0].images=s3://data/images")
+        )
+        assert report.total.images_dropped == {"image-outside-folder": 1, "image-missing": 1}
+        assert not any("secret" in key or key.startswith("other") for _, key in store.requests)
+
+
+class TestWriting:
+    OUT = ("output.shard_size=2 images",)
+
+    def test_whole_files_by_one_request_each_and_the_manifest_last(self, store):
+        convert(remote("coco", *self.OUT))
+        puts = store.asked("PUT")
+        assert len(puts) == len(set(puts))
+        assert puts[0] == "out/records/unfinished.json"
+        assert puts[-1] == "out/records/dataset.json"
+        for number, key in enumerate(puts):
+            if "-of-" in key and key.endswith(".json"):
+                assert key.replace(".json", ".tfrecord") in puts[:number]
+        assert store.asked("DELETE") == ["out/records/unfinished.json"]
+        assert not any(key.endswith(".partial") for _, key in store.requests)
+        assert [path.name.partition("-")[2] for path in temporary()] == ["instances.json"]
+
+    def test_records_are_those_of_a_local_run(self, store, shards):
+        assert (
+            main(["convert", str(CONFIGS / "coco.yaml"), "--output", "s3://out/records", "--executor", "serial"]) == 0
+        )
+        assert written(store) == shards("coco")
+
+    @pytest.mark.parametrize("done", [0, 1, 3, 5, 8])
+    def test_goes_on(self, store, shards, done):
+        def stop(verb: str, key: str) -> None:
+            if verb == "PUT" and len(store.asked("PUT")) > done:
+                raise OSError(5, "SlowDown")
+
+        store.event = staticmethod(stop)
+        with pytest.raises(OutputError, match=r"s3://out/records/.*: cannot be written: .*SlowDown"):
+            convert(remote("coco", *self.OUT))
+        store.event = staticmethod(lambda verb, key: None)
+        before = written(store)
+        store.requests.clear()
+        convert(remote("coco", *self.OUT), existing=Existing.RESUME)
+        assert written(store) == shards("coco", *self.OUT)
+        whole = [name for name in before if f"out/records/{name}" not in store.asked("PUT")]
+        assert len(whole) == max(0, done - 1) // 2
+        assert {"dataset.json", "config.yaml", "issues.jsonl"} <= store.contents("out/records").keys()
+        assert "unfinished.json" not in store.contents("out/records")
+
+    def test_what_is_there_is_not_replaced_unasked(self, store):
+        convert(remote("coco"))
+        before = store.contents("out/records")
+        with pytest.raises(OutputError, match="s3://out/records: holds a data set already"):
+            convert(remote("coco"))
+        convert(remote("coco"), existing=Existing.RESUME)
+        assert store.contents("out/records") == before
+        convert(remote("coco", "output.compression=gzip"), existing=Existing.OVERWRITE)
+        assert store.contents("out/records").keys() == before.keys()
+        assert written(store) != before
+
+    def test_a_second_run_beside_the_first_is_refused(self, store):
+        def begin_another(verb: str, key: str) -> None:
+            if verb == "PUT" and key.endswith(".tfrecord"):
+                store.event = staticmethod(lambda verb, key: None)
+                with pytest.raises(OutputError, match="holds an unfinished data set already"):
+                    convert(remote("coco"))
+
+        store.event = staticmethod(begin_another)
+        convert(remote("coco"))
+        assert written(store)
+
+    @pytest.mark.parametrize("verb", ["LIST", "PUT", "DELETE"])
+    def test_a_store_that_fails(self, store, verb):
+        failing(store, verb, "out/", PermissionError("Forbidden"))
+        with pytest.raises(OutputError, match=r"s3://out/records.*Forbidden"):
+            convert(remote("coco"))
+
+    def test_what_takes_no_whole_files(self, store):
+        with pytest.raises(OutputError, match="http:// does not take whole files at once"):
+            convert(remote("coco", "output.directory=http://host/records"))
+
+    def test_no_room_for_what_is_to_be_sent(self, store, monkeypatch, tmp_path):
+        monkeypatch.setenv("MASKFLOW_CONVERT_COPIES", "/dev/null/none")
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+        with pytest.raises(OSError, match="gone"):
+            convert(load_config(CONFIGS / "coco.yaml", ["output.directory=s3://out/records"]))
+
+    def test_no_secret_is_written(self, store, monkeypatch):
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "sEcReT")
+        convert(remote("coco"))
+        assert not any(b"sEcReT" in content for content in store.contents("out/records").values())
+
+
+class TestRecords:
+    @pytest.fixture(params=["none", "gzip"])
+    def both(self, request, store, shards, tmp_path) -> tuple[str, str]:
+        """The same records, on this machine and in the store."""
+        shards("coco", "output.shard_size=3 images", f"output.compression={request.param}")
+        store.put_folder("out/records", tmp_path / "local")
+        return str(tmp_path / "local"), "s3://out/records"
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {},
+            {"split": "val"},
+            {"shuffle": 4, "seed": 5, "repeat": 2},
+            {"batch_size": 2},
+        ],
+    )
+    def test_built(self, both, options):
+        local, there = (list(build_dataset(where, **options)) for where in both)
+        assert same(there, local)
+
+    def test_in_any_order(self, both):
+        local, there = (build_dataset(where, deterministic=False) for where in both)
+        assert sorted(ids(there)) == sorted(ids(local))
+
+    def test_one_file(self, both, store):
+        name = next(iter(written(store)))
+        local, there = (list(build_dataset(f"{where}/{name}", layout="documented")) for where in both)
+        assert same(there, local)
+
+    def test_damage_is_told(self, both, store):
+        name = next(iter(written(store)))
+        content = bytearray(store.contents("out/records")[name])
+        content[len(content) // 2] ^= 1
+        store.put(f"out/records/{name}", bytes(content))
+        with pytest.raises(Exception, match=f"s3://out/records/{name}|{name}"):
+            list(build_dataset(both[1]))
+
+    def test_inspected_and_validated(self, both):
+        local, there = (Records.find(where) for where in both)
+        found, expected = inspect(there).model_dump(mode="json"), inspect(local).model_dump(mode="json")
+        assert json.dumps(found).replace(both[1], both[0]) == json.dumps(expected)
+        assert validate(both[1]).to_dict() == validate(both[0]).to_dict()
+        assert not list(validate(both[1]).examples)
+
+    def test_each_shard_is_fetched_once_to_be_validated(self, both, store):
+        validate(both[1])
+        fetched = [key for key in store.asked("GET") if key.endswith(".tfrecord")]
+        assert len(fetched) == len(set(fetched)) == len(written(store))
+        assert not temporary()
+
+    def test_damage_is_found(self, both, store, capsys):
+        name = next(iter(written(store)))
+        store.put(f"out/records/{name}", b"damaged")
+        store.put("out/records/train-00099-of-00100.tfrecord", b"strange")
+        assert main(["validate", both[1]]) == 1
+        told = capsys.readouterr().out
+        assert f"s3://out/records/{name}" in told
+        assert "shard-unlisted" in told
+
+    def test_previewed(self, both, tmp_path, capsys):
+        assert main(["preview", both[1], "--output", str(tmp_path / "p"), "--limit", "2"]) == 0
+        assert len(list((tmp_path / "p").glob("*.png"))) == 2
+
+    def test_nothing_there(self, store):
+        for use in (build_dataset, validate):
+            with pytest.raises(SourceError, match=r"s3://out/nothing/dataset.json: cannot be read: No such file"):
+                use("s3://out/nothing")
+            with pytest.raises(SourceError, match=r"s3://out/x.tfrecord: there is no such file"):
+                use("s3://out/x.tfrecord")
+
+
+@pytest.mark.parametrize("end", ["", "raise SystemExit(3)", "raise KeyboardInterrupt", "1 / 0"])
+def test_copies_go_with_the_process(tmp_path, end):
+    """Also when it ends by an error, or is told to end."""
+    code = (
+        "from maskflow_convert.copies import temporary_folder\n"
+        "(temporary_folder() / 'copy').touch()\n"
+        f"print(temporary_folder(), *temporary_folder().iterdir(), flush=True)\n{end}"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "MASKFLOW_CONVERT_COPIES": ""}
+    ended = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    folder, copy = map(Path, ended.stdout.split())
+    assert (folder.parent, copy) == (tmp_path, folder / "copy")
+    assert not folder.exists()
+
+
+def write_png(path: Path, pixels: np.ndarray) -> None:
+    from PIL import Image
+
+    Image.fromarray(pixels).save(path)
+
+
+def ids(dataset) -> list[int]:
+    return [int(target["image_id"]) for _, target in dataset]
+
+
+def same(found: list, expected: list) -> bool:
+    assert len(found) == len(expected) > 0
+    return all(
+        np.array_equal(image, wanted) and all(np.array_equal(target[key], wanted_target[key]) for key in wanted_target)
+        for (image, target), (wanted, wanted_target) in zip(found, expected, strict=True)
+    )
