@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 
 from maskflow_convert.catalogue import Severity
+from maskflow_convert.distribution import ImageStatistics
 from maskflow_convert.issues import Issue
 from maskflow_convert.policy import Policy
 from maskflow_convert.repeats import FirstOfEach
@@ -84,16 +85,22 @@ class Areas:
 
 @dataclass
 class Census:
-    """What was seen of some images of one split: their contents, and the areas of their objects by class."""
+    """What was seen of some images of one split: their sizes and contents, and the areas of their objects by class."""
 
+    images: ImageStatistics = field(default_factory=ImageStatistics)
     contents: list[Seen] = field(default_factory=list)
     areas: dict[str, Areas] = field(default_factory=dict)
 
-    def see(self, label: str, area: int, describe: Callable[[], Sized]) -> None:
-        """Count an object of a class; it is described if it is among the smallest. Without a pixel it has no area."""
+    def see(self, label: str, area: int, describe: Callable[[], Sized] | None) -> None:
+        """Count an object of a class; without a pixel it has no area.
+
+        `describe` is called if it is among the smallest; None where these need no description.
+        """
         if area:
             areas = self.areas.setdefault(label, Areas())
-            areas.add({area.bit_length() - 1: 1}, [describe()] if areas.would_keep(area) else [])
+            areas.octaves[area.bit_length() - 1] += 1
+            if describe and areas.would_keep(area):
+                areas.add({}, [describe()])
 
     def add(self, other: Census) -> None:
         """Add the objects of another census; contents are judged by `Contents` and not kept."""
@@ -241,6 +248,7 @@ class WholeDataSet:
         report.list_issues(self._judged(self.contents.judge(split, census.contents)))
         for label, areas in census.areas.items():
             report.areas.setdefault(label, Counter()).update(areas.octaves)
+        report.images.add(census.images)
         self.census.add(census)
 
     def conclude(self, report: Report) -> None:

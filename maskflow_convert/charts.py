@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 
-from maskflow_convert.page import text
+from maskflow_convert.amounts import percent, short_text
+from maskflow_convert.markup import text
 
 SERIES = 4
 """Splits that are told apart by colours; the bars of more are of one colour."""
@@ -93,7 +94,7 @@ def area_charts(areas: Mapping[str, Counter[int]]) -> str:
         return "<p>There is no mask whose area was measured.</p>"
     first, last = min(total), max(total)
     small = sum(count for octave, count in total.items() if octave < SMALL)
-    share = f"{small:,} of {total.total():,} objects ({_percent(small, total.total())}) have fewer than 32 x 32 pixels."
+    share = f"{small:,} of {total.total():,} objects ({percent(small, total.total())}) have fewer than 32 x 32 pixels."
     names = sorted(areas, key=lambda name: -areas[name].total())
 
     def multiples(names: Sequence[str]) -> str:
@@ -127,7 +128,7 @@ def _histogram(octaves: Counter[int], first: int, last: int, summary: str) -> st
         )
         if octaves[octave] and step >= 24:
             labels.append(
-                f'<text x="{x + step / 2:.1f}" y="{bottom - height - 4:.1f}">{_short(octaves[octave])}</text>'
+                f'<text x="{x + step / 2:.1f}" y="{bottom - height - 4:.1f}">{short_text(octaves[octave])}</text>'
             )
     for octave in range(first, last + 2, every):
         x = left + (octave - first) * step
@@ -168,20 +169,6 @@ def _small_histogram(octaves: Counter[int], first: int, last: int, name: str) ->
     )
 
 
-def _short(number: int) -> str:
-    """A number in four characters or so: 950, 1.5k, 65k, 1M."""
-    for size, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
-        if number >= size:
-            tenths = number * 10 // size
-            return f"{tenths // 10}.{tenths % 10}{unit}" if tenths < 100 and tenths % 10 else f"{tenths // 10}{unit}"
-    return str(number)
-
-
 def _power_of_two(octave: int) -> str:
     """The number with units of 1024: 512, 1k, 32k, 1M."""
     return f"{2 ** (octave % 10)}{('', 'k', 'M', 'G', 'T', 'P', 'E')[octave // 10]}"
-
-
-def _percent(part: int, whole: int) -> str:
-    share = 100 * part / whole
-    return f"{share:.1f} %" if 0 < share < 10 or 99 < share < 100 else f"{share:.0f} %"

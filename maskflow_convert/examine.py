@@ -39,12 +39,13 @@ OpenImage = Callable[[Image], tuple[PictureT, Size, Sequence[Issue]]]
 class Examined(Generic[PictureT]):
     """An image to be written, and those of its objects that are: the three lists are of one length and order, N.
 
-    `path` is the file of the image, if it has one.
+    `path` is the file of the image, if it has one; `size` is that of the image.
     """
 
     item: Item
     basename: str
     path: str | None
+    size: Size
     picture: PictureT
     instances: list[Instance] = field(default_factory=list)
     masks: list[Runs] = field(default_factory=list)
@@ -56,8 +57,7 @@ class Examiner:
     """Examines images one by one and keeps the books: `tally` and `issues` cover all that it was given.
 
     `objects_read` counts the objects of all samples as they are read, to hold the books against.
-    `adapters` are in the order of the configuration's sources. `depth` is how closely objects are looked at. `census`
-    is taken where something is judged by it.
+    `adapters` are in the order of the configuration's sources. `depth` is how closely objects are looked at.
     """
 
     config: Config
@@ -112,7 +112,7 @@ class Examiner:
                 return None
             self._note(item, judged)
         path = str(sample.image.path) if sample.image.path else None
-        examined = Examined(item, _basename(sample), path, picture)
+        examined = Examined(item, _basename(sample), path, size, picture)
         faults = [*self._unexpressed(sample), *self._rasterise(sample, size, examined)]
         for fault in faults:
             self._note(item, fault)
@@ -135,15 +135,16 @@ class Examiner:
         self.tally.objects_written += count
         self.tally.objects_by_class.update(map(self.classes.name_of, examined.class_ids))
         self.tally.bytes += size
-        if self._whole:
-            self._take_census(examined, digest)
+        self._take_census(examined, digest)
 
     def _take_census(self, examined: Examined[PictureT], digest: bytes | None) -> None:
-        source, key = self.config.source_name(examined.item.source), examined.item.entry.key
+        self.census.images.count(*examined.size, len(examined.instances))
         if digest is not None:
+            source, key = self.config.source_name(examined.item.source), examined.item.entry.key
             self.census.contents.append(Seen(source, key, digest, examined.path))
+        small_ones_matter = "mask-small-for-class" in self._whole
         for instance, mask, class_id in zip(examined.instances, examined.masks, examined.class_ids, strict=True):
-            describe = partial(self._sized, examined.item, instance, mask.area)
+            describe = partial(self._sized, examined.item, instance, mask.area) if small_ones_matter else None
             self.census.see(self.classes.name_of(class_id), mask.area, describe)
 
     def _sized(self, item: Item, instance: Instance, area: int) -> Sized:

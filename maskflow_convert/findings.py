@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from maskflow_convert.amounts import count_text
 from maskflow_convert.catalogue import SUBJECTS, Rule, Severity
 from maskflow_convert.issues import Issue
 from maskflow_convert.report import Report
-from maskflow_convert.reporting import COLOURS, count_text, split_table
+from maskflow_convert.reporting import COLOURS, split_table
 
 _EXAMPLES = 3
 

@@ -8,12 +8,13 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from maskflow_convert.amounts import count_text
 from maskflow_convert.characters import visible
 from maskflow_convert.errors import OutputError
+from maskflow_convert.markup import jpeg_source, text
 from maskflow_convert.output import replace_text
-from maskflow_convert.page import jpeg_source, page, text
+from maskflow_convert.page import page
 from maskflow_convert.preview import Preview
-from maskflow_convert.reporting import count_text
 
 PAGE = "index.html"
 

@@ -11,17 +11,16 @@ from dataclasses import dataclass
 from itertools import compress
 from pathlib import Path
 
-from maskflow_convert.characters import visible
 from maskflow_convert.errors import DataError
 from maskflow_convert.image.overlay import PALETTE, Figure, Stress, close_up, draw, encode_jpeg, whole
 from maskflow_convert.issues import Issue
 from maskflow_convert.plan import Item
 from maskflow_convert.prepare import DataSet
-from maskflow_convert.record import Layout, Record, parse
+from maskflow_convert.record import Glance, Layout, glance
 from maskflow_convert.records import Records
 from maskflow_convert.remote import path_of
 from maskflow_convert.report import Report
-from maskflow_convert.scene import Scene, Thing, annotated, stored
+from maskflow_convert.scene import Scene, Thing, of_sample, stored
 from maskflow_convert.tfrecord import scan_records
 
 PICTURES_OF_A_CODE = 3
@@ -71,9 +70,11 @@ def illustrate(data_set: DataSet, report: Report) -> Illustrations:
         if (place := (data_set.config.source_name(item.source), item.entry.key)) in wanted
     }
 
+    exif, ids = data_set.config.image.exif, data_set.classes.ids()
+
     def scene_of(issue: Issue) -> Scene | None:
         item: Item | None = items.get((issue.source or "", issue.record or ""))
-        return None if item is None else annotated(data_set.config, data_set.adapters, item)
+        return None if item is None else of_sample(data_set.read(item), exif, ids)
 
     return _illustrations(report, scene_of)
 
@@ -100,10 +101,10 @@ def illustrate_records(records: Records, report: Report, layout: Layout | str | 
     return _illustrations(report, scene_of)
 
 
-def _find(path: Path, basename: str) -> Record | None:
+def _find(path: Path, basename: str) -> Glance | None:
     """The first record of an image in a file, past those that are damaged."""
     for content in scan_records(path):
-        record = None if isinstance(content, Issue) else parse(content)[0]
+        record = None if isinstance(content, Issue) else glance(content)
         if record is not None and record.basename == basename:
             return record
     return None
@@ -164,7 +165,7 @@ def picture_of(scene: Scene, name: str | None) -> Illustration:
 def _figure(thing: Thing, stress: Stress) -> Figure:
     strong = stress is Stress.STRONG
     return Figure(
-        label=visible(thing.label) if strong else "",
+        label=thing.sign if strong else "",
         colour=_OFFENDER if strong else _OTHER,
         mask=thing.mask,
         outlines=thing.outlines if strong or thing.mask is None else (),

@@ -8,26 +8,15 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64encode
-from html import escape
 from importlib.resources import files
 from string import Template
 
 import maskflow_convert
-from maskflow_convert.characters import visible
-
-
-def text(content: str) -> str:
-    """A text of unknown origin, for the content of an element or the value of an attribute in quotes."""
-    return escape(visible(content))
-
-
-def jpeg_source(jpeg: bytes) -> str:
-    """A picture as the value of an `src`."""
-    return f"data:image/jpeg;base64,{b64encode(jpeg).decode('ascii')}"
+from maskflow_convert.markup import text
 
 
 def page(name: str, **parts: str) -> str:
-    """A page from the template of that name, with its style and script.
+    """A page from the template of that name, with its style and, if it has one, its script.
 
     Args:
         name: of the template.
@@ -36,7 +25,8 @@ def page(name: str, **parts: str) -> str:
     Returns:
         HTML in ASCII, whatever the data holds.
     """
-    style, script = _read("base.css") + _read(f"{name}.css"), _read(f"{name}.js")
+    style = "".join(map(_read, ("base.css", "figures.css", f"{name}.css")))
+    script = _read(f"{name}.js")
     policy = "; ".join(
         (
             "default-src 'none'",
@@ -55,7 +45,9 @@ def page(name: str, **parts: str) -> str:
 
 
 def _read(name: str) -> str:
-    return files("maskflow_convert").joinpath("templates", name).read_text(encoding="ascii")
+    """A file of the templates; nothing where there is none."""
+    file = files("maskflow_convert").joinpath("templates", name)
+    return file.read_text(encoding="ascii") if file.is_file() else ""
 
 
 def _hash(content: str) -> str:

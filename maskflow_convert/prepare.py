@@ -17,9 +17,10 @@ from maskflow_convert.classes import ClassMap
 from maskflow_convert.config import Config, OnError, Source
 from maskflow_convert.errors import MaskflowError, PluginError, SourceError
 from maskflow_convert.issues import Issue
-from maskflow_convert.plan import Plan, make_plan
+from maskflow_convert.plan import Item, Plan, make_plan
 from maskflow_convert.policy import Policy
 from maskflow_convert.registry import AnyAdapter
+from maskflow_convert.sample import Sample
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,15 @@ class DataSet:
             judged = policy.judge(issue)
             if judged.loss or judged.severity is not Severity.IGNORE:
                 yield judged
+
+    def read(self, item: Item) -> Sample:
+        """An image of the plan as its adapter describes it.
+
+        Raises:
+            RecordError: it is broken.
+            Exception: whatever else the adapter raises, which is somebody else's code.
+        """
+        return self.adapters[item.source].read(item.entry.record)
 
     def sampled(self, count: int) -> DataSet:
         """The same data set with `count` of its images only, drawn by a hash of their keys."""

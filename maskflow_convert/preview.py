@@ -15,21 +15,20 @@ from pathlib import Path
 
 import numpy as np
 
-from maskflow_convert.characters import visible
 from maskflow_convert.checks import Depth
 from maskflow_convert.config import Config, OnError
 from maskflow_convert.errors import DataError
 from maskflow_convert.examine import Examiner, Size
 from maskflow_convert.image import encode_png
-from maskflow_convert.image.overlay import Figure, Rgb, distinct_colours, draw, encode_jpeg, whole
+from maskflow_convert.image.overlay import Rgb, encode_jpeg
 from maskflow_convert.issues import Issue
 from maskflow_convert.plan import Item
 from maskflow_convert.prepare import DataSet, prepare
-from maskflow_convert.record import Layout, Record, parse
+from maskflow_convert.record import Glance, Layout, glance, parse
 from maskflow_convert.record_checks import Contract, check_record
 from maskflow_convert.records import Records
 from maskflow_convert.sample import Image
-from maskflow_convert.scene import Scene, Thing, annotated, label_of, stored
+from maskflow_convert.scene import Scene, label_of, of_sample, stored
 from maskflow_convert.tfrecord import scan_records
 
 SIDE = 1024
@@ -75,15 +74,12 @@ class Preview:
     scene: Scene
 
     def drawn(self, side: int) -> Rgb:
-        """The image with its objects, in colours that differ between neighbours."""
-        things = self.scene.things
-        boxes = [_figure(thing, (0, 0, 0)).bounds for thing in things]
-        figures = [_figure(thing, colour) for thing, colour in zip(things, distinct_colours(boxes), strict=True)]
-        return draw(self.scene.pixels, figures, whole(self.scene.width, self.scene.height, side))
+        """The image with its objects."""
+        return self.scene.drawn(side)
 
     def bare(self, side: int) -> Rgb:
         """The image alone."""
-        return draw(self.scene.pixels, [], whole(self.scene.width, self.scene.height, side))
+        return self.scene.bare(side)
 
     def png(self) -> bytes:
         """The picture as a file."""
@@ -140,12 +136,11 @@ def _of_item(data_set: DataSet, item: Item, choice: Choice) -> Preview | None:
     if choice.issues and not issues:
         return None
     try:
-        scene = annotated(data_set.config, data_set.adapters, item)
+        scene = of_sample(data_set.read(item), data_set.config.image.exif, data_set.classes.ids())
     except (Exception, SystemExit):  # an adapter is somebody else's code; `validate` tells what is wrong with it
         return None
-    ids = data_set.classes.ids()
     things = [
-        replace(thing, label=data_set.classes.name_of(ids[thing.label])) if thing.label in ids else thing
+        thing if thing.class_id is None else replace(thing, label=data_set.classes.name_of(thing.class_id))
         for thing in scene.things
     ]
     return _chosen(item.entry.key, item.split, replace(scene, things=tuple(things)), issues, choice)
@@ -161,16 +156,21 @@ def _measure(image: Image) -> tuple[None, Size, Sequence[Issue]]:
     return None, image.measure(), ()
 
 
-def _judged(records: Records, data: bytes, choice: Choice, layout: Layout) -> tuple[Record, tuple[Issue, ...]] | None:
+def _judged(records: Records, data: bytes, choice: Choice, layout: Layout) -> tuple[Glance, tuple[Issue, ...]] | None:
     """A record and, if they were chosen, its issues; None if it cannot be read or has nothing of what was chosen."""
-    record, faults = parse(data)
+    record = glance(data)
     if record is None:
         return None
     classes = _classes(records)
-    issues = (*faults, *check_record(record, Contract(layout, classes=classes or None))) if choice.issues else ()
+    issues = _faults(data, Contract(layout, classes=classes or None)) if choice.issues else ()
     labels = {label_of(classes, class_id) for class_id in record.class_ids.tolist()}
     unwanted = choice.only is not None and choice.only.isdisjoint(labels)
     return None if unwanted or (choice.issues and not issues) else (record, issues)
+
+
+def _faults(data: bytes, contract: Contract) -> tuple[Issue, ...]:
+    record, faults = parse(data)
+    return (*faults, *(check_record(record, contract) if record else ()))
 
 
 def _of_record(records: Records, path: Path, data: bytes, choice: Choice, layout: Layout) -> Preview | None:
@@ -201,7 +201,3 @@ def _chosen(name: str, split: str, scene: Scene, issues: tuple[Issue, ...], choi
         return None
     labels = Counter(thing.label for thing in things)
     return Preview(name, split, labels, issues, replace(scene, things=tuple(things)))
-
-
-def _figure(thing: Thing, colour: tuple[int, int, int]) -> Figure:
-    return Figure(visible(thing.label), colour, thing.mask, thing.outlines if thing.mask is None else ())

@@ -86,6 +86,38 @@ class Record:
     class_ids: NDArray[np.int64]
 
 
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """A record to be shown, of which the indices are not decoded yet: as numbers they take five times the room.
+
+    Attributes:
+        basename: `image/basename`.
+        png: `image/image_bytes`.
+        class_ids: `[N]`, `image/class_ids`.
+        packed: the bytes of `image/masks_indices`, in pieces.
+    """
+
+    basename: str
+    png: bytes
+    class_ids: NDArray[np.int64]
+    packed: Sequence[bytes]
+
+    def index_blocks(self) -> Iterator[NDArray[np.int64]]:
+        """`image/masks_indices` in blocks of `[K, 3]`.
+
+        Raises:
+            DataError: as `decode`.
+        """
+        rest = np.empty(0, dtype=np.int64)
+        for numbers in _blocks("image/masks_indices", self.packed):
+            numbers = np.concatenate([rest, numbers])
+            whole = len(numbers) - len(numbers) % 3
+            yield numbers[:whole].reshape(-1, 3)
+            rest = numbers[whole:]
+        if len(rest):
+            raise _incomplete("image/masks_indices", len(rest))
+
+
 def encode(
     *,
     image: StoredImage,
@@ -226,6 +258,20 @@ def parse(data: bytes) -> tuple[Record | None, list[Issue]]:
     return record, faults
 
 
+def glance(data: bytes) -> Glance | None:
+    """A record to be shown; None if there is nothing to show."""
+    try:
+        features = dict(_features(data))
+        return Glance(
+            basename=_single_bytes("image/basename", *features["image/basename"]).decode(errors="backslashreplace"),
+            png=_single_bytes("image/image_bytes", *features["image/image_bytes"]),
+            class_ids=_integers("image/class_ids", *features["image/class_ids"]),
+            packed=features["image/masks_indices"][1],
+        )
+    except (ValueError, LookupError, DataError):
+        return None
+
+
 def _odd_features(keys: Set[str]) -> Iterator[Issue]:
     missing, unknown = [key for key in _KINDS if key not in keys], sorted(keys - _KINDS.keys())
     if missing:
@@ -290,16 +336,24 @@ def _numbers(key: str, kind: int, packed: Sequence[bytes]) -> NDArray[np.int64]:
     if key not in _LISTS and len(numbers) != 1:
         raise DataError("record-feature-count", f"{key} holds {len(numbers):,} numbers instead of one")
     if key == "image/masks_indices" and len(numbers) % 3:
-        raise DataError("record-indices-incomplete", f"{key} holds {len(numbers):,} numbers, no multiple of three")
+        raise _incomplete(key, len(numbers))
     return numbers
+
+
+def _incomplete(key: str, count: int) -> DataError:
+    return DataError("record-indices-incomplete", f"{key} holds {count:,} numbers, no multiple of three")
 
 
 def _integers(key: str, kind: int, packed: Sequence[bytes]) -> NDArray[np.int64]:
     """The numbers of a packed int64 list."""
     if kind != _INT:
         raise _wrong_kind(key, kind)
+    return np.concatenate([np.empty(0, dtype=np.int64), *_blocks(key, packed)])
+
+
+def _blocks(key: str, packed: Sequence[bytes]) -> Iterator[NDArray[np.int64]]:
+    """The numbers of a packed int64 list, as many at a time as fit the processor's cache."""
     groups = np.frombuffer(b"".join(packed), dtype=np.uint8)
-    blocks = [np.empty(0, dtype=np.uint64)]
     while len(groups):
         ends = np.flatnonzero(groups[:_BLOCK] < 128)
         lengths = np.diff(ends, prepend=-1)
@@ -309,9 +363,8 @@ def _integers(key: str, kind: int, packed: Sequence[bytes]) -> NDArray[np.int64]
         for earlier in range(1, int(lengths.max())):
             longer = np.flatnonzero(lengths > earlier)
             numbers[longer] = numbers[longer] << np.uint64(7) | (groups[ends[longer] - earlier] & 127)
-        blocks.append(numbers)
+        yield numbers.view(np.int64)
         groups = groups[ends[-1] + 1 :]
-    return np.concatenate(blocks).view(np.int64)
 
 
 def _single_bytes(key: str, kind: int, values: Sequence[bytes]) -> bytes:

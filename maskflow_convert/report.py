@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 from maskflow_convert.catalogue import CATALOGUE, Rule, Severity
+from maskflow_convert.distribution import ImageStatistics
 from maskflow_convert.issues import Issue, Loss
 
 OnIssue = Callable[[Issue], None]
@@ -73,8 +74,9 @@ class Report:
 
     `classes` maps the names of the classes to their ids, in the order of these. `unplaced` counts what was lost before
     it had a split: an orphaned annotation, a broken entry of an image. `areas` counts objects by class and by octave of
-    their area, where it was measured: octave k is from `2**k` to `2**(k + 1) - 1` pixels. `fixed` counts, by code, the
-    issues that were fixed; they are warnings. `on_issue` is given every issue that is listed, whether kept or not.
+    their area, where it was measured: octave k is from `2**k` to `2**(k + 1) - 1` pixels; `images` tells of the
+    images of which that was measured. `fixed` counts, by code, the issues that were fixed; they are warnings.
+    `on_issue` is given every issue that is listed, whether kept or not.
     """
 
     EXAMPLES: ClassVar[int] = 5
@@ -85,6 +87,7 @@ class Report:
     counts: Counter[tuple[str, Severity]] = field(default_factory=Counter)
     examples: dict[str, list[Issue]] = field(default_factory=dict)
     areas: dict[str, Counter[int]] = field(default_factory=dict)
+    images: ImageStatistics = field(default_factory=ImageStatistics)
     fixed: Counter[str] = field(default_factory=Counter)
     on_issue: OnIssue | None = field(default=None, compare=False, repr=False)
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from maskflow_convert.amounts import count_text
 from maskflow_convert.catalogue import Rule, Severity
 from maskflow_convert.charts import area_charts, class_bars
 from maskflow_convert.errors import place
 from maskflow_convert.illustrate import Illustration, Illustrations
 from maskflow_convert.issues import Issue
-from maskflow_convert.page import jpeg_source, page, text
+from maskflow_convert.markup import jpeg_source, text
+from maskflow_convert.page import page
 from maskflow_convert.report import Report, Tally
-from maskflow_convert.reporting import count_text
 
 _TO_FIX_FIRST = 3
 _UNUSED_NAMED = 50

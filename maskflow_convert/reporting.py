@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from maskflow_convert import registry
+from maskflow_convert.amounts import count_text, size_text
 from maskflow_convert.catalogue import CATALOGUE, Severity
 from maskflow_convert.characters import visible
 from maskflow_convert.errors import PluginError
@@ -210,15 +211,6 @@ def adapter_page(name: str, adapter: type[AnyAdapter]) -> RenderableType:
     return Group(Text.assemble((name, "bold"), f": {about}\n"), table, Text("\n" + "\n".join(source)))
 
 
-def size_text(size: float) -> str:
-    """A number of bytes as people say it."""
-    for unit in ("B", "KB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
-
-
 def _table(first: str, *others: str) -> Table:
     table = Table(first, box=None, pad_edge=False, header_style="bold", padding=(0, 3, 0, 0))
     for name in others:
@@ -230,11 +222,6 @@ def _range_text(lengths: SizeRange | None) -> str:
     if lengths is None:
         return "-"
     return str(lengths.smallest) if lengths.smallest == lengths.largest else f"{lengths.smallest}-{lengths.largest}"
-
-
-def count_text(number: int, noun: str) -> str:
-    """A number of things as people say it."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _type_text(schema: Mapping[str, Any], models: Mapping[str, Any]) -> str:

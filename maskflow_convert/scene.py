@@ -1,24 +1,31 @@
-"""An image and its objects as they can be shown, however faulty: from annotations, or from a written record."""
+"""An image and its objects as they can be shown, however faulty: from annotations, or from a written record.
+
+It lies below `sample`, so that a sample can show itself.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from maskflow_convert.config import Config
+from maskflow_convert.characters import visible
 from maskflow_convert.errors import DataError, ImageError
 from maskflow_convert.geometry import Rasteriser
-from maskflow_convert.image import Exif, ImageSettings, load_pixels
-from maskflow_convert.plan import Item
-from maskflow_convert.record import Layout, Record
-from maskflow_convert.registry import AnyAdapter
-from maskflow_convert.runs import Runs, from_positions
-from maskflow_convert.sample import Image, Instance, Sample
+from maskflow_convert.image import Exif, Frame, ImageSettings, load_pixels
+from maskflow_convert.image.overlay import Colour, Figure, Rgb, distinct_colours, draw, whole, writable
+from maskflow_convert.record import Glance, Layout
+from maskflow_convert.runs import Runs, from_positions, union
 from maskflow_convert.shape import Box, Drawing, Polygons, Shape, Union
+
+if TYPE_CHECKING:
+    from maskflow_convert.sample import Instance, Sample
 
 Outline = tuple[float, ...]
 """A closed line, flat `(x0, y0, x1, y1, ...)`, all finite."""
@@ -31,14 +38,25 @@ class Thing:
     Attributes:
         name: its id in its source, or its number in its record.
         label: its class.
+        class_id: the id of that; None if it is no class of the data set.
         mask: its pixels; None where the shape has no meaning in this image.
         outlines: what its annotation has of lines and boxes, inside the image or not.
     """
 
     name: str | None
     label: str
+    class_id: int | None
     mask: Runs | None
     outlines: tuple[Outline, ...] = ()
+
+    @property
+    def sign(self) -> str:
+        """What is written beside it in a picture: its class, or the id of that where the font lacks letters."""
+        return writable(visible(self.label)) or ("?" if self.class_id is None else nameless(self.class_id))
+
+    def figure(self, colour: Colour) -> Figure:
+        """What is drawn of it: its mask with the sign, or its outlines if it has no mask."""
+        return Figure(self.sign, colour, self.mask, self.outlines if self.mask is None else ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,64 +76,79 @@ class Scene:
         """In pixels."""
         return int(self.pixels.shape[0])
 
+    def drawn(self, side: int) -> Rgb:
+        """The image with its objects, in colours that differ between neighbours, no side longer than `side`."""
+        boxes = [thing.figure((0, 0, 0)).bounds for thing in self.things]
+        figures = [thing.figure(colour) for thing, colour in zip(self.things, distinct_colours(boxes), strict=True)]
+        return draw(self.pixels, figures, whole(self.width, self.height, side))
 
-def annotated(config: Config, adapters: Sequence[AnyAdapter], item: Item) -> Scene:
-    """An image of a plan with its annotations.
-
-    Raises:
-        DataError: the record or the image cannot be read at all.
-        Exception: whatever the adapter raises, which is somebody else's code.
-    """
-    sample = adapters[item.source].read(item.entry.record)
-    return of_sample(sample, config.image.exif)
+    def bare(self, side: int) -> Rgb:
+        """The image alone."""
+        return replace(self, things=()).drawn(side)
 
 
-def of_sample(sample: Sample, exif: Exif) -> Scene:
-    """An image as an adapter describes it, with its objects.
+def of_sample(sample: Sample, exif: Exif, ids: Mapping[str, int]) -> Scene:
+    """An image as an adapter describes it, with its objects; `ids` are those of the labels.
 
     Raises:
         ImageError: the image cannot be read at all; that it has another size than annotated is no reason.
     """
-    pixels = _pixels(sample.image, exif)
+    image = sample.image
+    pixels = _pixels(image.origin(), exif, image.size, image.frame)
     rasteriser = Rasteriser(pixels.shape[1], pixels.shape[0])
-    return Scene(pixels, tuple(_thing(instance, rasteriser) for instance in sample.instances))
+    return Scene(pixels, tuple(_thing(each, rasteriser, ids.get(each.label)) for each in sample.instances))
 
 
-def stored(record: Record, layout: Layout, classes: Mapping[int, str]) -> Scene:
+def stored(record: Glance, layout: Layout, classes: Mapping[int, str]) -> Scene:
     """What a record holds, read as its layout says; of indices that lie outside the image nothing is seen.
 
     Raises:
-        ImageError: its PNG cannot be read.
+        DataError: its PNG or its indices cannot be read.
     """
-    pixels = _pixels(Image(data=record.png), Exif.IGNORE)
-    height, width = pixels.shape[:2]
-    n, first, second = record.indices.T
-    x, y = (first, second) if layout is Layout.DOCUMENTED else (second, first)
-    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-    order = np.argsort(n[inside], kind="stable")
-    n, positions = n[inside][order], (x * height + y)[inside][order]
-    ends = np.searchsorted(n, np.arange(len(record.class_ids) + 1))
-    return Scene(
-        pixels,
-        tuple(
-            Thing(
-                name=str(number),
-                label=label_of(classes, class_id),
-                mask=from_positions(np.unique(positions[begin:end]), width=width, height=height),
-            )
-            for number, (class_id, begin, end) in enumerate(
-                zip(record.class_ids.tolist(), ends[:-1], ends[1:], strict=True)
-            )
-        ),
+    pixels = _pixels(record.png, Exif.IGNORE)
+    masks = _masks(record, layout, width=pixels.shape[1], height=pixels.shape[0])
+    things = (
+        Thing(str(number), label_of(classes, class_id), class_id, mask)
+        for number, (class_id, mask) in enumerate(zip(record.class_ids.tolist(), masks, strict=True))
     )
+    return Scene(pixels, tuple(things))
+
+
+def _masks(record: Glance, layout: Layout, *, width: int, height: int) -> list[Runs]:
+    """The masks of a record, whatever the order of its indices, as far as they lie inside the image.
+
+    They are put side by side on one long image, with an empty column after each that keeps their runs apart.
+    """
+    count = len(record.class_ids)
+    columns, rows = (width, height) if layout is Layout.DOCUMENTED else (height, width)
+    room = (columns + 1) * rows
+    pieces = []
+    for block in record.index_blocks():
+        inside = ((block >= 0) & (block < (count, columns, rows))).all(axis=1)
+        positions = block[inside] @ (room, rows, 1)
+        pieces.append(from_positions(np.unique(positions), width=count * (columns + 1), height=rows))
+    together = union(pieces, width=count * (columns + 1), height=rows)
+    cuts = pairwise(np.searchsorted(together.starts, room * np.arange(count + 1)).tolist())
+    masks = [
+        Runs(together.starts[begin:end] - room * number, together.lengths[begin:end], columns, rows)
+        for number, (begin, end) in enumerate(cuts)
+    ]
+    return masks if layout is Layout.DOCUMENTED else [mask.transposed() for mask in masks]
 
 
 def label_of(classes: Mapping[int, str], class_id: int) -> str:
     """The name of a class, or what it is called where nothing tells its name."""
-    return classes.get(class_id, f"id {class_id}")
+    return classes.get(class_id, nameless(class_id))
 
 
-def _pixels(image: Image, exif: Exif) -> NDArray[np.uint8] | NDArray[np.uint16]:
+def nameless(class_id: int) -> str:
+    """What a class is called by its id alone."""
+    return f"id {class_id}"
+
+
+def _pixels(
+    origin: Path | bytes, exif: Exif, size: tuple[int, int] | None = None, frame: Frame | None = None
+) -> NDArray[np.uint8] | NDArray[np.uint16]:
     """The image with as many bits as it has, and of the size that it has.
 
     Raises:
@@ -123,22 +156,22 @@ def _pixels(image: Image, exif: Exif) -> NDArray[np.uint8] | NDArray[np.uint16]:
     """
     settings = ImageSettings(exif=Exif.AUTO if exif is Exif.ERROR else exif, channels="source")
     try:
-        pixels, issues = load_pixels(image.origin(), settings, image.size, image.frame)
+        pixels, issues = load_pixels(origin, settings, size, frame)
     except ImageError as error:
         if error.code != "image-size-differs":
             raise
-        pixels, issues = load_pixels(image.origin(), settings, None, image.frame)
+        pixels, issues = load_pixels(origin, settings, None, frame)
     if not any(issue.code == "image-depth-loss" for issue in issues):
         return pixels
     try:
-        return load_pixels(image.origin(), settings.model_copy(update={"depth": 16}), None, image.frame)[0]
+        return load_pixels(origin, settings.model_copy(update={"depth": 16}), None, frame)[0]
     except ImageError:  # colours of 16 bits that only their upper ones can be had of
         return pixels
 
 
-def _thing(instance: Instance, rasteriser: Rasteriser) -> Thing:
+def _thing(instance: Instance, rasteriser: Rasteriser, class_id: int | None) -> Thing:
     outlines = tuple(outline for shape in _members(instance.shape) for outline in _outlines(shape))
-    return Thing(instance.id, instance.label, _mask(instance.shape, rasteriser), outlines)
+    return Thing(instance.id, instance.label, class_id, _mask(instance.shape, rasteriser), outlines)
 
 
 def _mask(shape: Shape, rasteriser: Rasteriser) -> Runs | None:

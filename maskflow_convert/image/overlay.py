@@ -7,9 +7,11 @@ image. Coordinates are continuous pixels as in `maskflow_convert.shape`.
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache, lru_cache
 from io import BytesIO
 
 import numpy as np
@@ -43,6 +45,7 @@ TINY = 14
 """Screen pixels in length below which an object gets a ring around it."""
 
 _LABEL_SIZE = 15
+_NO_CHARACTER = "\uffff"
 _BEYOND: Colour = (58, 58, 66)  # where the picture shows more than the image
 _BEYOND_STRIPES: Colour = (72, 72, 82)
 _HALO: Colour = (20, 20, 24)
@@ -178,6 +181,27 @@ def encode_jpeg(picture: Rgb, quality: int = 82) -> bytes:
     file = BytesIO()
     Image.fromarray(picture).save(file, "JPEG", quality=quality, subsampling=0, optimize=True)
     return file.getvalue()
+
+
+def writable(text: str) -> str | None:
+    """A text as the font can write it: as it stands, or without accents; None if it lacks letters for it.
+
+    It is Pillow's own, which is the same on every machine and has no letters but A to Z.
+    """
+    plain = "".join(each for each in unicodedata.normalize("NFKD", text) if not unicodedata.combining(each))
+    return next((each for each in (text, plain) if all(map(_has_letter, each))), None)
+
+
+@cache
+def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(_LABEL_SIZE)
+
+
+@lru_cache(maxsize=4096)
+def _has_letter(character: str) -> bool:
+    """Whether the font draws a character otherwise than one that no font has."""
+    mask, none = (_font().getmask(each) for each in (character, _NO_CHARACTER))
+    return (mask.size, bytes(mask)) != (none.size, bytes(none))
 
 
 def distinct_colours(boxes: Sequence[Rectangle | None]) -> list[Colour]:
@@ -352,7 +376,7 @@ def _on_screen(figure: Figure, view: View) -> Rectangle | None:
 
 def _write_labels(pen: ImageDraw.ImageDraw, figures: Sequence[Figure], view: View) -> None:
     """Write the names beside their objects, none over another: where there is no room left, none is written."""
-    font = ImageFont.load_default(_LABEL_SIZE)
+    font = _font()
     columns, rows = view.size
     taken: list[Rectangle] = []
     for figure in figures:
