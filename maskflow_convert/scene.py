@@ -126,7 +126,9 @@ def _masks(record: Glance, layout: Layout, *, width: int, height: int) -> list[R
     for block in record.index_blocks():
         inside = ((block >= 0) & (block < (count, columns, rows))).all(axis=1)
         positions = block[inside] @ (room, rows, 1)
-        pieces.append(from_positions(np.unique(positions), width=count * (columns + 1), height=rows))
+        if not (np.diff(positions) > 0).all():
+            positions = np.unique(positions)
+        pieces.append(from_positions(positions, width=count * (columns + 1), height=rows))
     together = union(pieces, width=count * (columns + 1), height=rows)
     cuts = pairwise(np.searchsorted(together.starts, room * np.arange(count + 1)).tolist())
     masks = [

@@ -162,8 +162,7 @@ def draw(pixels: NDArray[np.uint8] | NDArray[np.uint16], figures: Sequence[Figur
     canvas = _background(pixels, view)
     ordered = sorted(figures, key=lambda figure: list(Stress).index(figure.stress))
     for figure in ordered:
-        if figure.mask is not None:
-            _paint(canvas, _seen(figure.mask, view), figure)
+        _paint(canvas, figure, view)
     picture = Image.fromarray(canvas)
     pen = ImageDraw.Draw(picture)
     for figure in ordered:
@@ -226,8 +225,6 @@ def _background(pixels: NDArray[np.uint8] | NDArray[np.uint16], view: View) -> R
     """`[rows, columns, 3]`: the image where there is one, stripes where there is none."""
     height, width = pixels.shape[:2]
     columns, rows = view.size
-    stripes = np.add.outer(np.arange(rows), np.arange(columns)) // 8 % 2
-    canvas: Rgb = np.array([_BEYOND, _BEYOND_STRIPES], dtype=np.uint8)[stripes]
     left, top, right, bottom = (
         max(view.left, 0),
         max(view.top, 0),
@@ -235,14 +232,23 @@ def _background(pixels: NDArray[np.uint8] | NDArray[np.uint16], view: View) -> R
         min(view.bottom, height),
     )
     if right <= left or bottom <= top:
-        return canvas
+        return _stripes(columns, rows)
     inside = Image.fromarray(_for_eyes(pixels, (left, top, right, bottom)))
     x0, y0 = map(round, view.place(left, top))
     x1, y1 = (max(round(end), start + 1) for end, start in zip(view.place(right, bottom), (x0, y0), strict=True))
     sampling = Image.Resampling.NEAREST if view.scale >= 1 else Image.Resampling.BOX
-    patch = np.asarray(inside.resize((x1 - x0, y1 - y0), sampling))[: rows - y0, : columns - x0]
+    patch: Rgb = np.array(inside.resize((x1 - x0, y1 - y0), sampling))[: rows - y0, : columns - x0]
+    if patch.shape[:2] == (rows, columns):
+        return patch
+    canvas = _stripes(columns, rows)
     canvas[y0 : y0 + patch.shape[0], x0 : x0 + patch.shape[1]] = patch
     return canvas
+
+
+def _stripes(columns: int, rows: int) -> Rgb:
+    """`[rows, columns, 3]`: what the picture shows where there is no image."""
+    stripes = np.add.outer(np.arange(rows), np.arange(columns)) // 8 % 2
+    return np.array([_BEYOND, _BEYOND_STRIPES], dtype=np.uint8)[stripes]
 
 
 def _for_eyes(pixels: NDArray[np.uint8] | NDArray[np.uint16], window: tuple[int, int, int, int]) -> Rgb:
@@ -256,40 +262,47 @@ def _for_eyes(pixels: NDArray[np.uint8] | NDArray[np.uint16], window: tuple[int,
     return np.ascontiguousarray(np.broadcast_to(part, (*part.shape[:2], 3)), dtype=np.uint8)
 
 
-def _seen(mask: Runs, view: View) -> NDArray[np.bool_]:
-    """`[rows, columns]`: where on the screen a mask is. However much smaller it is drawn, something of it is left."""
+def _seen(mask: Runs, view: View) -> tuple[int, int, NDArray[np.bool_]]:
+    """Where on the screen a mask is: left, top, and `[rows, columns]` from there; nothing if it is not in the view.
+
+    However much smaller it is drawn, something of it is left.
+    """
     columns, rows = view.size
     x, y, length = mask.columns()
     near = (x >= view.left) & (x < view.right) & (y < view.bottom) & (y + length > view.top)
+    if not near.any():
+        return 0, 0, np.zeros((0, 0), dtype=np.bool_)
     x, y, length = x[near] - view.left, y[near] - view.top, length[near]
     fine = min(view.scale, 1.0)
     wide, high = (columns, rows) if fine < 1 else (view.right - view.left, view.bottom - view.top)
     column = np.minimum((x * fine).astype(np.int64), wide - 1)
     first = np.clip((y * fine).astype(np.int64), 0, high - 1)
     last = np.clip(np.ceil((y + length) * fine).astype(np.int64), first + 1, high)
-    steps = np.zeros((high + 1, wide), dtype=np.int32)
-    np.add.at(steps, (first, column), 1)
-    np.add.at(steps, (last, column), -1)
+    left, top = int(column.min()), int(first.min())
+    steps = np.zeros((last.max() - top + 1, column.max() - left + 1), dtype=np.int32)
+    np.add.at(steps, (first - top, column - left), 1)
+    np.add.at(steps, (last - top, column - left), -1)
     covered = np.cumsum(steps, axis=0)[:-1] > 0
     zoom = int(view.scale) if view.scale >= 1 else 1
-    return covered.repeat(zoom, axis=0).repeat(zoom, axis=1)
+    return left * zoom, top * zoom, covered.repeat(zoom, axis=0).repeat(zoom, axis=1)
 
 
 _FILL = {Stress.FAINT: 0.12, Stress.PLAIN: 0.34, Stress.STRONG: 0.28}
 _EDGE = {Stress.FAINT: 1, Stress.PLAIN: 2, Stress.STRONG: 3}
 
 
-def _paint(canvas: Rgb, mask: NDArray[np.bool_], figure: Figure) -> None:
+def _paint(canvas: Rgb, figure: Figure, view: View) -> None:
     """Tint the pixels of a mask and draw its outline, with a dark line around that keeps it visible on any ground."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
+    if figure.mask is None:
+        return
+    left, top, seen = _seen(figure.mask, view)
+    if not seen.size:
         return
     margin = 4
-    window = np.s_[
-        max(rows[0] - margin, 0) : rows[-1] + margin + 1,
-        max(columns[0] - margin, 0) : columns[-1] + margin + 1,
-    ]
-    inner, ground = mask[window], canvas[window]
+    x, y = max(left - margin, 0), max(top - margin, 0)
+    ground = canvas[y : top + seen.shape[0] + margin, x : left + seen.shape[1] + margin]
+    inner = np.zeros(ground.shape[:2], dtype=np.bool_)
+    inner[top - y : top - y + seen.shape[0], left - x : left - x + seen.shape[1]] = seen
     share = _FILL[figure.stress]
     ground[inner] = (ground[inner] * (1 - share) + np.array(figure.colour) * share).astype(np.uint8)
     core = inner
