@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from maskflow_convert.checks import Depth
 from maskflow_convert.config import Config, OnError
 from maskflow_convert.errors import DataError
 from maskflow_convert.examine import Examiner, Size
-from maskflow_convert.image import encode_png
+from maskflow_convert.image import encode_png, read_header
 from maskflow_convert.image.overlay import Rgb, encode_jpeg
 from maskflow_convert.issues import Issue
 from maskflow_convert.plan import Item
@@ -29,13 +29,17 @@ from maskflow_convert.record_checks import Contract, check_record
 from maskflow_convert.records import Records
 from maskflow_convert.sample import Image
 from maskflow_convert.scene import Scene, label_of, of_sample, stored
-from maskflow_convert.tfrecord import scan_records
+from maskflow_convert.tfrecord import first_records, scan_records
 
 SIDE = 1024
 """Longest side of a picture that is a file, in screen pixels."""
 
 GALLERY_SIDE = 640
 """Longest side of a picture in the gallery."""
+
+_LOOKED_AT = 24  # records of a file, where a few of any are to be shown
+_LONGEST = 64 * 2**20  # bytes of such a record
+_MOST_PIXELS = 40_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +130,42 @@ def preview_records(records: Records, choice: Choice, layout: Layout | str | Non
             yield preview
 
 
+def preview_some(records: Records, limit: int) -> Iterator[Preview]:
+    """Records with objects from the beginnings of the files, all splits in turn: at once, however much there is.
+
+    The files must have a manifest, and so a layout. Very large records and images are passed over.
+    """
+    choice, layout = Choice(), records.known_layout(None)
+    streams = deque(_from_beginning(records, path, choice, layout) for path in _dealt(records, most=4 * limit))
+    shown = 0
+    while streams and shown < limit:
+        stream = streams.popleft()
+        if (preview := next(stream, None)) is not None:
+            yield preview
+            shown += 1
+            streams.append(stream)
+
+
+def _dealt(records: Records, most: int) -> list[Path]:
+    """At most so many of the files: of each split one by a hash, then another one of each, and so on."""
+    splits = _splits(records)
+    by_split: dict[str, list[Path]] = {}
+    for path in sorted(records.paths, key=lambda path: _hash(0, path.name)):
+        by_split.setdefault(splits[path.name], []).append(path)
+    turns = zip_longest(*(by_split[split] for split in sorted(by_split)))
+    return [path for turn in turns for path in turn if path is not None][:most]
+
+
+def _from_beginning(records: Records, path: Path, choice: Choice, layout: Layout) -> Iterator[Preview]:
+    for data in first_records(path, _LOOKED_AT, _LONGEST):
+        record = glance(data)
+        header = read_header(record.png) if record else None
+        if record and header and header.width * header.height <= _MOST_PIXELS:
+            preview = _shown(records, path, record, (), choice, layout)
+            if preview is not None and preview.labels:
+                yield preview
+
+
 def _hash(seed: int, key: str) -> bytes:
     return hashlib.blake2b(f"preview\0{seed}\0{key}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
@@ -176,16 +216,21 @@ def _faults(data: bytes, contract: Contract) -> tuple[Issue, ...]:
 def _of_record(records: Records, path: Path, data: bytes, choice: Choice, layout: Layout) -> Preview | None:
     """What a record has of what was chosen; None if it has nothing, or cannot be shown."""
     judged = _judged(records, data, choice, layout)
-    if judged is None:
-        return None
-    record, issues = judged
-    manifest = records.manifest
+    return None if judged is None else _shown(records, path, *judged, choice, layout)
+
+
+def _shown(
+    records: Records, path: Path, record: Glance, issues: tuple[Issue, ...], choice: Choice, layout: Layout
+) -> Preview | None:
     try:
         scene = stored(record, layout, _classes(records))
     except DataError:
         return None
-    splits = {shard.name: shard.split for shard in manifest.shards} if manifest else {}
-    return _chosen(record.basename, splits.get(path.name, ""), scene, issues, choice)
+    return _chosen(record.basename, _splits(records).get(path.name, ""), scene, issues, choice)
+
+
+def _splits(records: Records) -> dict[str, str]:
+    return {shard.name: shard.split for shard in records.manifest.shards} if records.manifest else {}
 
 
 def _classes(records: Records) -> dict[int, str]:

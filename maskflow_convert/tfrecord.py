@@ -13,6 +13,8 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from enum import StrEnum
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, cast
@@ -154,6 +156,16 @@ def scan_records(path: Path) -> Iterator[bytes | Issue]:
                     return
     except _UNREADABLE as error:
         yield Issue("shard-unreadable", f"cannot be read: {error}")
+
+
+def first_records(path: Path, count: int, longest: int) -> Iterator[bytes]:
+    """Of the first `count` records of a file, those of at most `longest` bytes, as far as they are sound."""
+    with suppress(*_UNREADABLE), _open(path) as file:
+        for header in islice(iter(partial(file.read, _HEADER.size), b""), count):
+            if (length := int.from_bytes(header[:8], "little")) > longest:
+                file.seek(length + _FOOTER.size, os.SEEK_CUR)
+            elif isinstance(record := _read_record(file, header), bytes):
+                yield record
 
 
 def compression_of(path: Path) -> Compression:

@@ -248,7 +248,8 @@ def _background(pixels: NDArray[np.uint8] | NDArray[np.uint16], view: View) -> R
 def _stripes(columns: int, rows: int) -> Rgb:
     """`[rows, columns, 3]`: what the picture shows where there is no image."""
     stripes = np.add.outer(np.arange(rows), np.arange(columns)) // 8 % 2
-    return np.array([_BEYOND, _BEYOND_STRIPES], dtype=np.uint8)[stripes]
+    canvas: Rgb = np.array([_BEYOND, _BEYOND_STRIPES], dtype=np.uint8)[stripes]
+    return canvas
 
 
 def _for_eyes(pixels: NDArray[np.uint8] | NDArray[np.uint16], window: tuple[int, int, int, int]) -> Rgb:
