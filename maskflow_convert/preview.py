@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from maskflow_convert.characters import visible
 from maskflow_convert.checks import Depth
 from maskflow_convert.config import Config, OnError
 from maskflow_convert.errors import DataError
@@ -77,6 +78,13 @@ class Preview:
     issues: tuple[Issue, ...]
     scene: Scene
 
+    @property
+    def legend(self) -> str:
+        """The number of objects of each class, and what a picture says in the place of its name where it has to."""
+        signs = {thing.label: thing.sign for thing in self.scene.things}
+        told = {name: f" ({sign})" if sign != visible(name) else "" for name, sign in signs.items()}
+        return ", ".join(f"{name}{told[name]} {count:,}" for name, count in self.labels.most_common())
+
     def drawn(self, side: int) -> Rgb:
         """The image with its objects."""
         return self.scene.drawn(side)
@@ -133,17 +141,21 @@ def preview_records(records: Records, choice: Choice, layout: Layout | str | Non
 def preview_some(records: Records, limit: int) -> Iterator[Preview]:
     """Records with objects from the beginnings of the files, all splits in turn: at once, however much there is.
 
-    The files must have a manifest, and so a layout. Very large records and images are passed over.
+    The files must have a manifest, and so a layout. Very large records and images are passed over. Of all that is read
+    no more than one record is held at a time.
     """
-    choice, layout = Choice(), records.known_layout(None)
-    streams = deque(_from_beginning(records, path, choice, layout) for path in _dealt(records, most=4 * limit))
-    shown = 0
-    while streams and shown < limit:
-        stream = streams.popleft()
-        if (preview := next(stream, None)) is not None:
+    layout = records.known_layout(None)
+    paths = _dealt(records, most=4 * limit)
+    streams = deque((path, first_records(path, _LOOKED_AT, _LONGEST)) for path in paths)
+    left = limit
+    while streams and left:
+        path, stream = streams.popleft()
+        preview = _next_with_objects(records, path, stream, layout)
+        if preview is not None:
             yield preview
-            shown += 1
-            streams.append(stream)
+            del preview
+            left -= 1
+            streams.append((path, stream))
 
 
 def _dealt(records: Records, most: int) -> list[Path]:
@@ -156,14 +168,16 @@ def _dealt(records: Records, most: int) -> list[Path]:
     return [path for turn in turns for path in turn if path is not None][:most]
 
 
-def _from_beginning(records: Records, path: Path, choice: Choice, layout: Layout) -> Iterator[Preview]:
-    for data in first_records(path, _LOOKED_AT, _LONGEST):
+def _next_with_objects(records: Records, path: Path, stream: Iterator[bytes], layout: Layout) -> Preview | None:
+    """The next record of a file that has objects and an image that is not too large."""
+    for data in stream:
         record = glance(data)
         header = read_header(record.png) if record else None
         if record and header and header.width * header.height <= _MOST_PIXELS:
-            preview = _shown(records, path, record, (), choice, layout)
+            preview = _shown(records, path, record, (), Choice(), layout)
             if preview is not None and preview.labels:
-                yield preview
+                return preview
+    return None
 
 
 def _hash(seed: int, key: str) -> bytes:

@@ -100,7 +100,7 @@ class Glance:
     basename: str
     png: bytes
     class_ids: NDArray[np.int64]
-    packed: Sequence[bytes]
+    packed: Sequence[bytes | memoryview]
 
     def index_blocks(self) -> Iterator[NDArray[np.int64]]:
         """`image/masks_indices` in blocks of `[K, 3]`.
@@ -224,7 +224,7 @@ def parse(data: bytes) -> tuple[Record | None, list[Issue]]:
         `record-feature-count`, `record-indices-incomplete`, `record-basename-invalid`.
     """
     try:
-        features = dict(_features(data))
+        features = dict(_features(memoryview(data)))
     except (ValueError, IndexError) as error:
         return None, [Issue("record-malformed", f"the bytes are no tf.train.Example: {error}")]
     faults = [*_odd_features(features.keys())]
@@ -261,7 +261,7 @@ def parse(data: bytes) -> tuple[Record | None, list[Issue]]:
 def glance(data: bytes) -> Glance | None:
     """A record to be shown; None if there is nothing to show."""
     try:
-        features = dict(_features(data))
+        features = dict(_features(memoryview(data)))
         return Glance(
             basename=_single_bytes("image/basename", *features["image/basename"]).decode(errors="backslashreplace"),
             png=_single_bytes("image/image_bytes", *features["image/image_bytes"]),
@@ -295,22 +295,26 @@ _KINDS = {
 }
 _LISTS = ("image/masks_indices", "image/class_ids")
 _KIND_NAMES = {_BYTES: "bytes", 2: "float", _INT: "int64"}
+_NOTHING = memoryview(b"")
 _SHOWN = 60  # characters of a name that a message quotes
 
 
-def _features(data: bytes) -> Iterator[tuple[str, tuple[int, list[bytes]]]]:
-    """`(key, (kind, values))` of each feature: the kind is a field number, the values are the fields of its list."""
+def _features(data: memoryview) -> Iterator[tuple[str, tuple[int, list[memoryview]]]]:
+    """`(key, (kind, values))` of each feature: the kind is a field number, the values are the fields of its list.
+
+    The values are views of the data, which are not copied.
+    """
     for _, features in _fields(data, highest=1):
         for _, entry in _fields(features, highest=1):
             parts = dict(_fields(entry, highest=2))
-            kinds = dict(_fields(parts.get(2, b""), highest=3)) or {_INT: b""}
+            kinds = dict(_fields(parts.get(2, _NOTHING), highest=3)) or {_INT: _NOTHING}
             if len(kinds) > 1:
                 raise ValueError("a feature is of two kinds")
             [(kind, values)] = kinds.items()
-            yield parts.get(1, b"").decode(), (kind, [value for _, value in _fields(values, highest=1)])
+            yield bytes(parts.get(1, _NOTHING)).decode(), (kind, [value for _, value in _fields(values, highest=1)])
 
 
-def _fields(data: bytes, *, highest: int) -> Iterator[tuple[int, bytes]]:
+def _fields(data: memoryview, *, highest: int) -> Iterator[tuple[int, memoryview]]:
     """Number, from 1 to `highest`, and content of each field of a message; those of an Example are length-delimited."""
     at = 0
     while at < len(data):
@@ -322,7 +326,7 @@ def _fields(data: bytes, *, highest: int) -> Iterator[tuple[int, bytes]]:
         at += length
 
 
-def _read_varint(data: bytes, at: int) -> tuple[int, int]:
+def _read_varint(data: memoryview, at: int) -> tuple[int, int]:
     value = shift = 0
     while data[at] > 127:
         value |= (data[at] & 127) << shift
@@ -330,7 +334,7 @@ def _read_varint(data: bytes, at: int) -> tuple[int, int]:
     return value | data[at] << shift, at + 1
 
 
-def _numbers(key: str, kind: int, packed: Sequence[bytes]) -> NDArray[np.int64]:
+def _numbers(key: str, kind: int, packed: Sequence[memoryview]) -> NDArray[np.int64]:
     """The numbers of a feature, as many as the format has there."""
     numbers = _integers(key, kind, packed)
     if key not in _LISTS and len(numbers) != 1:
@@ -344,16 +348,16 @@ def _incomplete(key: str, count: int) -> DataError:
     return DataError("record-indices-incomplete", f"{key} holds {count:,} numbers, no multiple of three")
 
 
-def _integers(key: str, kind: int, packed: Sequence[bytes]) -> NDArray[np.int64]:
+def _integers(key: str, kind: int, packed: Sequence[memoryview]) -> NDArray[np.int64]:
     """The numbers of a packed int64 list."""
     if kind != _INT:
         raise _wrong_kind(key, kind)
     return np.concatenate([np.empty(0, dtype=np.int64), *_blocks(key, packed)])
 
 
-def _blocks(key: str, packed: Sequence[bytes]) -> Iterator[NDArray[np.int64]]:
+def _blocks(key: str, packed: Sequence[bytes | memoryview]) -> Iterator[NDArray[np.int64]]:
     """The numbers of a packed int64 list, as many at a time as fit the processor's cache."""
-    groups = np.frombuffer(b"".join(packed), dtype=np.uint8)
+    groups = np.frombuffer(packed[0] if len(packed) == 1 else b"".join(packed), dtype=np.uint8)
     while len(groups):
         ends = np.flatnonzero(groups[:_BLOCK] < 128)
         lengths = np.diff(ends, prepend=-1)
@@ -367,12 +371,12 @@ def _blocks(key: str, packed: Sequence[bytes]) -> Iterator[NDArray[np.int64]]:
         groups = groups[ends[-1] + 1 :]
 
 
-def _single_bytes(key: str, kind: int, values: Sequence[bytes]) -> bytes:
+def _single_bytes(key: str, kind: int, values: Sequence[memoryview]) -> bytes:
     if kind != _BYTES:
         raise _wrong_kind(key, kind)
     if len(values) != 1:
         raise DataError("record-feature-count", f"{key} holds {len(values):,} byte strings instead of one")
-    return values[0]
+    return bytes(values[0])
 
 
 def _wrong_kind(key: str, kind: int) -> DataError:

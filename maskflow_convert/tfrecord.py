@@ -159,13 +159,19 @@ def scan_records(path: Path) -> Iterator[bytes | Issue]:
 
 
 def first_records(path: Path, count: int, longest: int) -> Iterator[bytes]:
-    """Of the first `count` records of a file, those of at most `longest` bytes, as far as they are sound."""
+    """Of the first `count` records of a file, those of at most `longest` bytes, as far as they are sound.
+
+    None is held while it is not asked for the next.
+    """
     with suppress(*_UNREADABLE), _open(path) as file:
         for header in islice(iter(partial(file.read, _HEADER.size), b""), count):
             if (length := int.from_bytes(header[:8], "little")) > longest:
                 file.seek(length + _FOOTER.size, os.SEEK_CUR)
-            elif isinstance(record := _read_record(file, header), bytes):
-                yield record
+                continue
+            sound = [record for record in (_read_record(file, header),) if isinstance(record, bytes)]
+            if not sound:
+                return
+            yield sound.pop()
 
 
 def compression_of(path: Path) -> Compression:

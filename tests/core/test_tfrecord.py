@@ -17,7 +17,14 @@ import numpy as np
 import pytest
 
 from maskflow_convert.errors import OutputError, SourceError
-from maskflow_convert.tfrecord import Compression, ShardWriter, compression_of, masked_crc, read_records
+from maskflow_convert.tfrecord import (
+    Compression,
+    ShardWriter,
+    compression_of,
+    first_records,
+    masked_crc,
+    read_records,
+)
 
 RECORDS = [
     b"",
@@ -340,3 +347,26 @@ def test_gzip_by_other_tools_is_read(tmp_path: Path) -> None:
     ):
         (tmp_path / name).write_bytes(packed)
         assert list(read_records(tmp_path / name)) == THREE
+
+
+class TestFirstRecords:
+    @both_compressions
+    def test_those_that_are_not_too_long(self, tmp_path: Path, compression: Compression) -> None:
+        write(tmp_path / "a.tfrecord", RECORDS, compression)
+        assert list(first_records(tmp_path / "a.tfrecord", 6, 70_000)) == [*RECORDS[:4], RECORDS[5]]
+        assert list(first_records(tmp_path / "a.tfrecord", 5, 256)) == RECORDS[:3]
+
+    def test_reads_no_further(self, tmp_path: Path) -> None:
+        write(tmp_path / "a.tfrecord", RECORDS)
+        with (tmp_path / "a.tfrecord").open("r+b") as file:
+            file.truncate(60)  # within the third record
+        assert list(first_records(tmp_path / "a.tfrecord", 2, 10**9)) == RECORDS[:2]
+        assert list(first_records(tmp_path / "a.tfrecord", 9, 10**9)) == RECORDS[:2]
+
+    @pytest.mark.parametrize("content", [b"", b"no records at all, but some text", b"\x1f\x8bno GZIP", b"short"])
+    def test_of_what_are_no_records(self, tmp_path: Path, content: bytes) -> None:
+        (tmp_path / "a.tfrecord").write_bytes(content)
+        assert list(first_records(tmp_path / "a.tfrecord", 5, 100)) == []
+
+    def test_no_file(self, tmp_path: Path) -> None:
+        assert list(first_records(tmp_path / "gone.tfrecord", 5, 100)) == []
