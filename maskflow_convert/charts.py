@@ -1,13 +1,15 @@
-"""Charts for a page: bars by class and areas by octave, as HTML and SVG that load nothing and need no script."""
+"""Charts for a page: bars by class, areas by octave, numbers by image; HTML and SVG that need no script."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 
-from maskflow_convert.amounts import percent, short_text
+from maskflow_convert.amounts import count_text, percent, short_text
+from maskflow_convert.distribution import Distribution
 from maskflow_convert.markup import text
 
 SERIES = 4
@@ -65,7 +67,8 @@ def _folded(names: Sequence[str], shown: int, chart: Callable[[Sequence[str]], s
     if not rest:
         return chart(names[:shown])
     beyond = f"<p>and {len(names) - MOST:,} more</p>" if len(names) > MOST else ""
-    summary = f"<summary>{len(names) - shown:,} more classes</summary>"
+    number = len(names) - shown
+    summary = f"<summary>{number:,} more {'class' if number == 1 else 'classes'}</summary>"
     return f"{chart(names[:shown])}<details>{summary}{chart(rest)}{beyond}</details>"
 
 
@@ -114,39 +117,94 @@ def middle_octave(octaves: Counter[int]) -> int:
 
 
 def _histogram(octaves: Counter[int], first: int, last: int, summary: str) -> str:
-    """Bars with an axis of pixels below and the numbers of objects above them."""
-    left, top, bottom = 6, 38, _HEIGHT - 34
-    step = (_WIDTH - 2 * left) / (last - first + 1)
-    most = max(octaves.values())
-    bars, labels, ticks = [], [], []
-    every = math.ceil((last - first + 2) / 9)
-    for octave in range(first, last + 1):
-        x, height = left + (octave - first) * step, (bottom - top) * octaves[octave] / most
-        bars.append(
-            f'<rect class="s0" x="{x + 1:.1f}" y="{bottom - height:.1f}" width="{step - 2:.1f}" height="{height:.1f}">'
-            f"<title>{octaves[octave]:,} objects of {2**octave:,} to {2 ** (octave + 1) - 1:,} pixels</title></rect>"
+    """Areas, and where what COCO calls small ends."""
+    bars = [
+        _Bar(octaves[octave], f"{octaves[octave]:,} objects of {2**octave:,} to {2 ** (octave + 1) - 1:,} pixels")
+        for octave in range(first, last + 1)
+    ]
+    every = _every(len(bars) + 1)
+    ticks: dict[float, str] = {octave - first: _power_of_two(octave) for octave in range(first, last + 2, every)}
+    limit = _Limit(SMALL - first, "smaller", "than 32 x 32") if first < SMALL <= last else None
+    return _columns(bars, ticks, "area of the mask in pixels", summary, limit)
+
+
+def spread_chart(distribution: Distribution, unit: str, axis: str) -> str:
+    """How many images have which number of something.
+
+    Args:
+        distribution: of the numbers, one an image.
+        unit: what there is a number of: objects, pixels.
+        axis: what to write below.
+    """
+    bins = list(distribution.bins())
+    if not bins:
+        return "<p>There is no image.</p>"
+    summary = f"{distribution.smallest:,} {unit} in all images."
+    if distribution.smallest != distribution.largest:
+        summary = (
+            f"From {distribution.smallest:,} to {distribution.largest:,} {unit}; "
+            f"half of the images have {distribution.middle():,} or more."
         )
-        if octaves[octave] and step >= 24:
-            labels.append(
-                f'<text x="{x + step / 2:.1f}" y="{bottom - height - 4:.1f}">{short_text(octaves[octave])}</text>'
-            )
-    for octave in range(first, last + 2, every):
-        x = left + (octave - first) * step
-        anchor = ' text-anchor="start"' if octave == first else ""
-        ticks.append(f'<text x="{max(x, 1):.1f}" y="{bottom + 15}"{anchor}>{_power_of_two(octave)}</text>')
-    limit = ""
-    if first < SMALL <= last:
-        x = left + (SMALL - first) * step
-        limit = (
+    bars = [_Bar(count, f"{count_text(count, 'image')} of {_range(first, last)} {unit}") for first, last, count in bins]
+    places = {number + (first == last) / 2: first for number, (first, last, _) in enumerate(bins)}
+    ticks = {at: short_text(first) for at, first in list(places.items())[:: _every(len(bins))]}
+    return f"{_columns(bars, ticks, axis, summary)}<p>{summary}</p>"
+
+
+def _range(first: int, last: int) -> str:
+    return f"{first:,}" if first == last else f"{first:,} to {last:,}"
+
+
+def _every(ticks: int) -> int:
+    """Of so many ticks each how-many-th there is room for."""
+    return math.ceil(ticks / 9)
+
+
+@dataclass(frozen=True, slots=True)
+class _Bar:
+    count: int
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    """A line before the bar `at`, and what is written on either side of it."""
+
+    at: int
+    left: str
+    right: str
+
+
+def _columns(
+    bars: Sequence[_Bar], ticks: Mapping[float, str], axis: str, summary: str, limit: _Limit | None = None
+) -> str:
+    """Bars side by side with their numbers above them and an axis below; ticks lie at so many bars from the left."""
+    left, top, bottom = 6, 38 if limit else 18, _HEIGHT - 34
+    step = (_WIDTH - 2 * left) / len(bars)
+    most = max(bar.count for bar in bars)
+    parts = []
+    if limit:
+        x = left + limit.at * step
+        parts.append(
             f'<line class="limit" x1="{x:.1f}" x2="{x:.1f}" y1="2" y2="{bottom}"/>'
-            f'<text class="quiet" x="{x - 4:.1f}" y="9" text-anchor="end">smaller</text>'
-            f'<text class="quiet" x="{x + 4:.1f}" y="9" text-anchor="start">than 32 x 32</text>'
+            f'<text class="quiet" x="{x - 4:.1f}" y="9" text-anchor="end">{limit.left}</text>'
+            f'<text class="quiet" x="{x + 4:.1f}" y="9" text-anchor="start">{limit.right}</text>'
         )
+    for number, bar in enumerate(bars):
+        x, height = left + number * step, (bottom - top) * bar.count / most
+        parts.append(
+            f'<rect class="s0" x="{x + 1:.1f}" y="{bottom - height:.1f}" width="{max(step - 2, 1):.1f}" '
+            f'height="{height:.1f}"><title>{text(bar.title)}</title></rect>'
+        )
+        if bar.count and step >= 24:
+            parts.append(f'<text x="{x + step / 2:.1f}" y="{bottom - height - 4:.1f}">{short_text(bar.count)}</text>')
+    parts.append(f'<line class="axis" x1="0" x2="{_WIDTH}" y1="{bottom}" y2="{bottom}"/>')
+    for at, label in ticks.items():
+        anchor = "" if at else ' text-anchor="start"'
+        parts.append(f'<text x="{max(left + at * step, 1):.1f}" y="{bottom + 15}"{anchor}>{label}</text>')
     return (
         f'<svg class="histogram" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{text(summary)}">'
-        f'{limit}{"".join(bars)}{"".join(labels)}<line class="axis" x1="0" x2="{_WIDTH}" y1="{bottom}" y2="{bottom}"/>'
-        f"{''.join(ticks)}"
-        f'<text class="quiet" x="{_WIDTH / 2}" y="{_HEIGHT - 4}">area of the mask in pixels</text></svg>'
+        f'{"".join(parts)}<text class="quiet" x="{_WIDTH / 2}" y="{_HEIGHT - 4}">{text(axis)}</text></svg>'
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 _EXACT = 8  # numbers below are a bin each
 _DIGITS = 3  # leading binary digits that tell the bins of the others apart: four bins to each power of two
@@ -39,6 +40,13 @@ class Distribution:
             following = begin + _width(begin)
             yield begin, following - 1, self.counts[begin]
             begin = following
+
+    def middle(self) -> int:
+        """The first number of the bin that the median is in: half of the numbers are not below it."""
+        half = (self.counts.total() + 1) // 2
+        begins = sorted(self.counts)
+        upto = accumulate(self.counts[begin] for begin in begins)
+        return next(begin for begin, count in zip(begins, upto, strict=True) if count >= half)
 
     def _stretch(self, smallest: int, largest: int) -> None:
         self.smallest = smallest if self.smallest is None else min(self.smallest, smallest)

@@ -53,7 +53,7 @@ class Origin(Model):
         references = sorted({source.adapter for source in config.sources})
         return cls(
             version=maskflow_convert.__version__,
-            configuration=config.model_dump(mode="json", exclude={"run": True, "output": {"directory"}}),
+            configuration=config.of_the_records,
             adapters={reference: registry.version_of(reference) for reference in references},
             images=data_set.shards.digest,
             sources={str(path): _state_of(path, config.output.directory) for path in _paths(data_set)},

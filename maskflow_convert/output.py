@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import re
@@ -101,8 +102,10 @@ def clear(folder: Path, existing: Existing) -> None:
         if beside and not ours:
             strange = " and ".join(sorted(beside))
             raise OutputError(f"{folder}: holds {strange}, and no data set that it belongs to; choose another --output")
-        for name in sorted(ours | beside, key=lambda name: name != "dataset.json"):  # which is what makes it whole
-            if Existing(existing) is Existing.OVERWRITE or name.endswith(".tfrecord.partial"):
+        card = {name for name in names if is_ours(folder / name, CARD)}
+        for name in sorted(ours | beside | card, key=lambda name: name != "dataset.json"):  # what makes it whole first
+            stale = name in card and Existing(existing) is not Existing.RESUME
+            if stale or Existing(existing) is Existing.OVERWRITE or name.endswith(".tfrecord.partial"):
                 (folder / name).unlink()
     except OSError as error:
         raise unusable(folder, error) from error
@@ -127,9 +130,45 @@ def unusable(folder: Path, error: OSError) -> OutputError:
 
 _OURS = re.compile(
     r"((dataset|unfinished)\.json|.+-\d{5,}-of-\d{5,}\.(tfrecord|json))(\.partial)?"
-    r"|(issues\.jsonl|config\.yaml)\.partial"
+    r"|(issues\.jsonl|config\.yaml|README\.md|index\.html|samples-[0-9a-f]{12}\.jpg)\.partial"
 )
 _BESIDE = {"issues.jsonl", "config.yaml"}  # names that others use too
+
+CARD = "card"
+PREVIEW = "preview"
+
+
+def signed(text: str, kind: str) -> str:
+    """A text in Markdown or HTML with a last line that tells it from anybody else's, and from itself once changed.
+
+    Args:
+        text: ends with a line break.
+        kind: what it is, a word.
+    """
+    digest = hashlib.sha256(f"{kind}\0{text}".encode("utf-8", "surrogateescape")).hexdigest()
+    return f"{text}<!-- maskflow-convert {kind} {digest}: to keep this file from being replaced, change it -->\n"
+
+
+def name_of_picture(content: bytes) -> str:
+    """The name of the picture of a card: by its content, so that nothing else is called so."""
+    return f"samples-{hashlib.sha256(content).hexdigest()[:12]}.jpg"
+
+
+def is_ours(path: Path, kind: str) -> bool:
+    """Whether a file is a page or a picture that this program wrote, and nobody has changed it since."""
+    if not _MAY_BE_OURS.fullmatch(path.name) or not path.is_file():
+        return False
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return False
+    if path.suffix == ".jpg":
+        return kind == CARD and path.name == name_of_picture(content)
+    text = content.decode("utf-8", "surrogateescape")
+    return text == signed(text[: text.rfind("<!--")], kind)
+
+
+_MAY_BE_OURS = re.compile(r"README\.md|index\.html|samples-[0-9a-f]{12}\.jpg")
 
 
 def keep(file: IO[Any]) -> None:
@@ -144,10 +183,20 @@ def replace_text(path: Path, text: str | Iterable[str]) -> None:
     Raises:
         OutputError: it cannot be written.
     """
+    pieces = [text] if isinstance(text, str) else text
+    replace_file(path, (piece.encode("utf-8", "surrogateescape") for piece in pieces))
+
+
+def replace_file(path: Path, content: Iterable[bytes]) -> None:
+    """Write a file, which comes in pieces, whole or not at all.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
     partial = partial_of(path)
     try:
-        with partial.open("w", encoding="utf-8", errors="surrogateescape") as file:
-            file.writelines([text] if isinstance(text, str) else text)
+        with partial.open("wb") as file:
+            file.writelines(content)
             keep(file)
         publish(partial, path)
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ from maskflow_convert.prepare import DataSet, prepare
 from maskflow_convert.remote import path_of
 from maskflow_convert.report import OnIssue, Report, Tally
 from maskflow_convert.shard import ShardResult, convert_shard, find_report, rehearse_shard
+
+_LOG = logging.getLogger(__name__)
 
 ResultT = TypeVar("ResultT")
 
@@ -103,8 +106,30 @@ def _convert(data_set: DataSet, folder: Path, on_progress: OnProgress | None) ->
     _balance(report, data_set)
     replace_text(folder / "config.yaml", _resolved(data_set.config))
     numbered = (NumberedImage(item.image_id, item.source, item.entry.key) for item in data_set.shards.images.numbered())
-    _manifest(data_set, report, files).write(folder, numbered)
+    manifest = _manifest(data_set, report, files)
+    manifest.write(folder, numbered)
+    if data_set.config.output.card:
+        _describe(folder, data_set, manifest, report)
     return report
+
+
+def _describe(folder: Path, data_set: DataSet, manifest: Manifest, report: Report) -> None:
+    """Write the card of a data set that is whole without it; whatever goes wrong is told, and no more."""
+    try:
+        from maskflow_convert.card import write_card
+
+        kept = write_card(folder, data_set, manifest, report)
+    except Exception as error:  # pictures of data of any kind, and by libraries of others
+        _LOG.warning("%s: the data set is whole, but its card could not be made: %s", folder, _told(error))
+    else:
+        for name in kept:
+            _LOG.warning(
+                "%s: is somebody else's, or was changed: it is kept, and not replaced by a card", folder / name
+            )
+
+
+def _told(error: Exception) -> str:
+    return str(error) if isinstance(error, MaskflowError) else f"{type(error).__name__}: {error}"
 
 
 def _shards(data_set: DataSet, folder: Path, on_progress: OnProgress | None) -> Iterator[ShardResult]:

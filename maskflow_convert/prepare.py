@@ -36,8 +36,8 @@ class DataSet:
     @property
     def fingerprint(self) -> str:
         """SHA-256 of all that decides what is written: the version, the configuration, the list of images."""
-        settings = self.config.model_dump(mode="json", exclude={"run": True, "output": {"directory"}})
-        text = json.dumps([maskflow_convert.__version__, settings, self.classes.names, self.shards.digest])
+        images = [self.classes.names, self.shards.digest]
+        text = json.dumps([maskflow_convert.__version__, self.config.of_the_records, *images])
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
     @property

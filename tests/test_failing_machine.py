@@ -140,6 +140,20 @@ class TestFullDisk:
         assert convert(large.folder, "--resume").code == 0
         assert large.is_converted()
 
+    def test_of_the_card(self, data_set):
+        """Its page is larger than all other files; the data set is whole without it."""
+        page = data_set.out / "index.html"
+        limit = len(data_set.expected["index.html"]) - 1
+        ended = convert(data_set.folder, prepare=limited(resource.RLIMIT_FSIZE, limit))
+        why = f"{page}: cannot be written: File too large"
+        message = f"{data_set.out}: the data set is whole, but its card could not be made: {why}"
+        assert (ended.code, ended.err) == (0, told(message))
+        card = {name for name in data_set.expected if name.startswith(("README", "index", "samples"))}
+        assert len(card) == 3
+        assert contents(data_set.out) == {name: data_set.expected[name] for name in data_set.expected.keys() - card}
+        assert convert(data_set.folder, "--resume").code == 0
+        assert data_set.is_converted()
+
     @pytest.mark.parametrize("size", [0, 500])
     def test_of_the_very_first(self, large, size):
         ended = convert(large.folder, prepare=limited(resource.RLIMIT_FSIZE, size))

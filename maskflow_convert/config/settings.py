@@ -168,6 +168,7 @@ class Output(Model):
     )
     compression: Compression = Compression.NONE
     shuffle: int | None = Field(7, description="seed of the order of records; null keeps the order of the sources")
+    card: bool = Field(default=True, description="describe the data set in README.md and index.html beside the records")
 
 
 class Run(Model):
@@ -228,6 +229,11 @@ class Config(Model):
         if self.splits is not None and any(source.split for source in self.sources):
             raise ValueError("a source has `split:` and the data set has `splits:`; keep one of them")
         return self
+
+    @property
+    def of_the_records(self) -> dict[str, Any]:
+        """The settings that decide what is in the records, as JSON has them."""
+        return self.model_dump(mode="json", exclude={"run": True, "output": {"directory", "card"}})
 
     def source_name(self, number: int) -> str:
         """How messages refer to a source."""

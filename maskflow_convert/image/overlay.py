@@ -45,6 +45,7 @@ TINY = 14
 """Screen pixels in length below which an object gets a ring around it."""
 
 _LABEL_SIZE = 15
+_LABEL_WIDTH = 240  # that no name hides what it is about
 _NO_CHARACTER = "\uffff"
 _BEYOND: Colour = (58, 58, 66)  # where the picture shows more than the image
 _BEYOND_STRIPES: Colour = (72, 72, 82)
@@ -173,6 +174,11 @@ def draw(pixels: NDArray[np.uint8] | NDArray[np.uint16], figures: Sequence[Figur
             _ring(pen, figure, view)
     _write_labels(pen, [figure for figure in ordered[::-1] if figure.label], view)
     return np.asarray(picture)
+
+
+def to_pillow(picture: Rgb) -> Image.Image:
+    """A picture as Pillow has it."""
+    return Image.fromarray(picture)
 
 
 def encode_jpeg(picture: Rgb, quality: int = 82) -> bytes:
@@ -396,7 +402,7 @@ def _write_labels(pen: ImageDraw.ImageDraw, figures: Sequence[Figure], view: Vie
     for figure in figures:
         if (bounds := _on_screen(figure, view)) is None:
             continue
-        text = _fitting(figure.label, font, columns - 10)
+        text = _fitting(figure.label, font, min(columns - 10, _LABEL_WIDTH))
         width, height = math.ceil(font.getlength(text)) + 8, _LABEL_SIZE + 6
         for x, y in _beside(bounds, width, height):
             box = (x, y, x + width, y + height)

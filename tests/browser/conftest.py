@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,3 +53,37 @@ def opened(browser: Browser) -> Iterator[Any]:
         others = [fault for fault in each.faults if not fault.startswith(("request: data:", requests[0]))]
         each.page.context.close()
         assert not others
+
+
+@pytest.fixture(scope="session")
+def unreadable() -> Callable[[Page], list[Any]]:
+    """The texts of a page whose contrast with what is behind them is less than that of WCAG 2.2, level AA."""
+    return lambda page: page.evaluate(CONTRASTS)
+
+
+CONTRASTS = """() => {
+  const parts = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const light = (colour) => {
+    const linear = (c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+    const [r, g, b] = parts(colour).map((part) => linear(part / 255));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const ground = (each) => {
+    for (; each; each = each.parentElement) {
+      const colour = getComputedStyle(each).backgroundColor;
+      if (colour !== "rgba(0, 0, 0, 0)") return colour;
+    }
+    return "rgb(255, 255, 255)";
+  };
+  const bad = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const each = walker.currentNode.parentElement;
+    if (!walker.currentNode.textContent.trim() || !each.checkVisibility() || each.closest("script, title")) continue;
+    const style = getComputedStyle(each);
+    const ink = each.closest("svg") ? style.fill : style.color;
+    const [a, b] = [light(ink), light(ground(each))].sort((x, y) => y - x);
+    if ((a + 0.05) / (b + 0.05) < 4.5) bad.push([each.textContent, ink, ground(each)]);
+  }
+  return bad;
+}"""

@@ -5,7 +5,8 @@ from collections import Counter
 import pytest
 from lxml import html
 
-from maskflow_convert.charts import area_charts, class_bars, middle_octave
+from maskflow_convert.charts import area_charts, class_bars, middle_octave, spread_chart
+from maskflow_convert.distribution import Distribution
 
 
 def bars(chart: str) -> list[list[tuple[str, float, float]]]:
@@ -67,3 +68,44 @@ class TestAreas:
 )
 def test_middle(octaves, middle):
     assert middle_octave(Counter(octaves)) == middle
+
+
+class TestSpread:
+    def chart(self, *numbers: int) -> str:
+        distribution = Distribution()
+        for number in numbers:
+            distribution.count(number)
+        return spread_chart(distribution, "pixels", "width in pixels")
+
+    def test_summary(self):
+        told = "From 301 to 1,640 pixels; half of the images have 640 or more."
+        assert told in words(self.chart(301, 640, 700, 640, 1640))
+
+    def test_all_the_same(self):
+        assert "640 pixels in all images." in words(self.chart(640, 640))
+
+    def test_bars_without_a_gap(self):
+        """448 to 511, 512 to 639, and 640 to 767."""
+        root = html.fragment_fromstring(self.chart(500, 640, 700), create_parent=True)
+        heights = [float(bar.get("height")) for bar in root.xpath("//rect")]
+        assert [bar.findtext("title") for bar in root.xpath("//rect")] == [
+            "1 image of 448 to 511 pixels",
+            "0 images of 512 to 639 pixels",
+            "2 images of 640 to 767 pixels",
+        ]
+        assert heights[1] == 0 < heights[0] == heights[2] / 2
+
+    def test_ticks(self):
+        """Below the middle of a bar of one number, at the beginning of one of several."""
+        root = html.fragment_fromstring(self.chart(6, 8), create_parent=True)
+        bars = [(float(bar.get("x")) - 1, float(bar.get("width")) + 2) for bar in root.xpath("//rect")]
+        ticks = {each.text: float(each.get("x")) for each in root.xpath("//text[not(@class)]") if each.text in "678"}
+        assert ticks["6"] == pytest.approx(bars[0][0] + bars[0][1] / 2, abs=0.1)
+        assert ticks["8"] == pytest.approx(bars[2][0], abs=0.1)
+
+    def test_as_many_ticks_as_there_is_room_for(self):
+        root = html.fragment_fromstring(self.chart(1, 60_000), create_parent=True)
+        assert 5 <= len(root.xpath("//text[not(@class)]")) <= 11
+
+    def test_nothing(self):
+        assert words(self.chart()) == "There is no image."

@@ -33,6 +33,7 @@ DEFAULTS = {
         "shard_size": f"{64 * 1024**2} B",
         "compression": "none",
         "shuffle": 7,
+        "card": True,
     },
     "run": {"executor": "processes", "workers": "auto"},
 }
@@ -144,6 +145,7 @@ class TestWhatAYamlSays:
             ("output.compression", "gzip"),
             ("output.shuffle", None),
             ("output.shuffle", 0),
+            ("output.card", False),
             ("run.executor", "serial"),
             ("run.workers", 3),
         ],

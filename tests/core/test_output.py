@@ -12,7 +12,17 @@ import pytest
 from core.plugins.scripted import script
 from maskflow_convert import Issue, Severity, convert
 from maskflow_convert.errors import OutputError
-from maskflow_convert.output import Existing, IssueList, clear, replace_text
+from maskflow_convert.output import (
+    CARD,
+    PREVIEW,
+    Existing,
+    IssueList,
+    clear,
+    is_ours,
+    name_of_picture,
+    replace_text,
+    signed,
+)
 
 BESIDE = ["issues.jsonl", "config.yaml"]
 
@@ -23,6 +33,7 @@ OURS = [
     "train-00000-of-00004.tfrecord.partial",
     "dataset.json.partial",
     "issues.jsonl.partial",
+    "index.html.partial",
     "unfinished.json",
 ]
 
@@ -119,6 +130,72 @@ class TestClear:
         assert names(tmp_path) == ["dataset.json"]
 
 
+class TestCard:
+    """A card is ours as long as nobody has changed it; there is no other way to tell by names that all use."""
+
+    def card(self, folder: Path) -> list[str]:
+        picture = name_of_picture(b"picture")
+        (folder / picture).write_bytes(b"picture")
+        for name in ("README.md", "index.html"):
+            (folder / name).write_text(signed("text\n", CARD))
+        return ["README.md", "index.html", picture]
+
+    def test_goes_with_the_data_set(self, tmp_path):
+        self.card(tmp_path)
+        fill(tmp_path, *OURS, *FOREIGN)
+        clear(tmp_path, Existing.OVERWRITE)
+        assert names(tmp_path) == sorted(FOREIGN)
+
+    def test_is_kept_to_go_on_with(self, tmp_path):
+        card = self.card(tmp_path)
+        clear(tmp_path, Existing.RESUME)
+        assert names(tmp_path) == sorted(card)
+
+    @pytest.mark.parametrize("existing", list(Existing))
+    def test_of_others_stays(self, tmp_path, existing):
+        others = ["README.md", "index.html", "samples-0123456789ab.jpg"]
+        fill(tmp_path, *others)
+        clear(tmp_path, existing)
+        assert names(tmp_path) == sorted(others)
+
+    def test_no_data_set_is_in_the_way(self, tmp_path):
+        self.card(tmp_path)
+        clear(tmp_path, Existing.REFUSE)
+        assert names(tmp_path) == []
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            "",
+            "text\n",
+            signed("text\n", PREVIEW),
+            signed("text\n", CARD) + "more\n",
+            signed("text\n", CARD).replace("text", "test"),
+            "more\n" + signed("text\n", CARD),
+            signed("text\n", CARD).rstrip(),
+            signed("text\n", CARD).replace("\n", "\r\n"),
+        ],
+    )
+    def test_what_is_not_ours(self, tmp_path, content):
+        (tmp_path / "README.md").write_bytes(content.encode())
+        assert not is_ours(tmp_path / "README.md", CARD)
+
+    @pytest.mark.parametrize("text", ["", "text\n", "<!-- a -->\n", "né\udcff\n"])
+    def test_what_is_ours(self, tmp_path, text):
+        replace_text(tmp_path / "index.html", signed(text, PREVIEW))
+        assert is_ours(tmp_path / "index.html", PREVIEW)
+        assert not is_ours(tmp_path / "index.html", CARD)
+
+    def test_by_name(self, tmp_path):
+        (tmp_path / "notes.md").write_text(signed("text\n", CARD))
+        assert not is_ours(tmp_path / "notes.md", CARD)
+        assert not is_ours(tmp_path / "README.md", CARD)
+
+    def test_a_pipe_is_not_waited_for(self, tmp_path):
+        os.mkfifo(tmp_path / "README.md")
+        assert not is_ours(tmp_path / "README.md", CARD)
+
+
 class TestConvert:
     def test_refuses_and_overwrites(self, tmp_path):
         path = script(tmp_path, [{"key": f"{n}.png"} for n in range(4)], output={"shard_size": "1 images"})
@@ -130,8 +207,10 @@ class TestConvert:
         assert names(tmp_path / "out") == before
         convert(script(tmp_path, [{"key": "0.png"}]), existing=Existing.OVERWRITE)
         left = [
+            "README.md",
             "config.yaml",
             "dataset.json",
+            "index.html",
             "issues.jsonl",
             "train-00000-of-00001.json",
             "train-00000-of-00001.tfrecord",

@@ -21,6 +21,7 @@ from maskflow_convert.image.overlay import (
     encode_jpeg,
     whole,
 )
+from maskflow_convert.image.sheet import CELL, side_by_side
 from maskflow_convert.runs import from_dense, nothing
 
 GREY = 100
@@ -244,3 +245,24 @@ def test_jpeg():
     picture = draw(flat(30, 20), [], whole(30, 20, 30))
     with Image.open(BytesIO(encode_jpeg(picture))) as image:
         assert (image.format, image.size, image.mode) == ("JPEG", (30, 20), "RGB")
+
+
+class TestSheet:
+    """Cells of 240 pixels with 8 between them and around."""
+
+    def test_rows_of_four(self):
+        colours = [(0, 0, 40 * number) for number in range(6)]
+        sheet = side_by_side([np.full((CELL, CELL, 3), colour, np.uint8) for colour in colours])
+        assert sheet.shape == (2 * 248 + 8, 4 * 248 + 8, 3)
+        places = [(8 + 248 * row, 8 + 248 * column) for row in range(2) for column in range(4)]
+        assert [tuple(sheet[place].tolist()) for place in places[:6]] == colours
+        assert not any((sheet[places[6]] == colour).all() for colour in colours)
+
+    @pytest.mark.parametrize("size", [(480, 160), (160, 480), (48, 16)])
+    def test_the_shape_is_kept(self, size):
+        rows, columns = size
+        sheet = side_by_side([np.full((rows, columns, 3), 255, np.uint8)])
+        scale = min(1, 240 / max(size))
+        left, top, right, bottom = box_of(is_colour(sheet, (255, 255, 255)))
+        assert (bottom - top, right - left) == (rows * scale, columns * scale)
+        assert (left + right, top + bottom) == (sheet.shape[1], sheet.shape[0])

@@ -89,7 +89,9 @@ class TestFiles:
         assert set(counts) == {"train", "val"}
         assert shards == [f"{s}-{n:05}-of-{counts[s]:05}.tfrecord" for s in counts for n in range(counts[s])]
         reports = [name.replace(".tfrecord", ".json") for name in shards]
-        assert names == sorted(["config.yaml", "dataset.json", "issues.jsonl", *shards, *reports])
+        [picture] = (name for name in names if name.startswith("samples-"))
+        about = ["README.md", "config.yaml", "dataset.json", "index.html", "issues.jsonl", picture]
+        assert names == sorted([*about, *shards, *reports])
 
     def test_every_image_once(self, written):
         found = [r["image/id"][0] for path in written[2].glob("*.tfrecord") for r in records(path)]
@@ -142,7 +144,8 @@ class TestFiles:
     def test_no_image(self, tmp_path):
         report = convert(script(tmp_path, []))
         assert report.total.images_found == 0
-        assert sorted(contents(tmp_path / "out")) == ["config.yaml", "dataset.json", "issues.jsonl"]
+        names = ["README.md", "config.yaml", "dataset.json", "index.html", "issues.jsonl"]
+        assert sorted(contents(tmp_path / "out")) == names
 
 
 class TestManifest:

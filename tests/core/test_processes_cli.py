@@ -33,11 +33,11 @@ import os, signal
 from pathlib import Path
 from maskflow_adapters.shapes import ShapesAdapter
 
-DEATHS = Path(__file__).with_name("deaths")
+DEATHS, TIMES = (Path(__file__).with_name(name) for name in ("deaths", "times"))
 
 class Deadly(ShapesAdapter):
     def read(self, record):
-        if record == 33 and len(DEATHS.read_text()) < TIMES:
+        if record == 33 and len(DEATHS.read_text()) < int(TIMES.read_text()):
             DEATHS.write_text(DEATHS.read_text() + "+")
             os.kill(os.getpid(), signal.SIGKILL)
         return super().read(record)
@@ -161,7 +161,8 @@ class TestDeadlyImage:
     """Image 33 of 60 is in shard 3 of 0 to 5."""
 
     def convert(self, folder: Path, out: str, times: int) -> subprocess.CompletedProcess[str]:
-        (folder / "deadly.py").write_text(ADAPTER.replace("TIMES", str(times)))
+        (folder / "deadly.py").write_text(ADAPTER)
+        (folder / "times").write_text(str(times))
         (folder / "deaths").write_text("")
         (folder / "c.yaml").write_text(DEADLY.replace("OUT", out))
         process = start(folder)

@@ -107,6 +107,33 @@ class TestResume:
         convert(path, existing=Existing.RESUME)
         assert contents(tmp_path / "out") == expected
 
+    def test_a_card_more_or_less_is_no_reason_to_refuse(self, undisturbed, tmp_path):
+        path, expected = undisturbed
+        without = script(
+            tmp_path, PICTURES, output={"shard_size": "1 images", "card": False}, run={"executor": "serial"}, **SKIP
+        )
+        stopped_after(without, 5)
+        script(tmp_path, PICTURES, output={"shard_size": "1 images"}, run={"executor": "serial"}, **SKIP)
+        convert(path, existing=Existing.RESUME)
+        assert contents(tmp_path / "out") == expected
+        convert(load_config(path, ["output.card=false"]), existing=Existing.RESUME)
+        assert contents(tmp_path / "out").keys() == expected.keys()
+
+    def test_stopped_while_the_card_is_made(self, undisturbed, tmp_path, monkeypatch):
+        """The data set can be read then, and its card be had by going on."""
+        path, expected = undisturbed
+
+        def stop(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr("maskflow_convert.card.write_card", stop)
+            with pytest.raises(KeyboardInterrupt):
+                convert(path)
+        assert contents(tmp_path / "out")["dataset.json"] == expected["dataset.json"]
+        convert(path, existing=Existing.RESUME)
+        assert contents(tmp_path / "out") == expected
+
     def test_remembers_the_contents_of_images(self, tmp_path):
         """The last one has the content of the first, which was done before."""
         pictures = [{"key": "0.png"}, {"key": "1.png", "fault": "deep"}, {"key": "2.png"}]

@@ -1,0 +1,240 @@
+"""What a card tells, put together once for both of its forms."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from maskflow_convert import registry
+from maskflow_convert.amounts import count_text, size_text
+from maskflow_convert.catalogue import CATALOGUE, Rule, Severity
+from maskflow_convert.config import Config, Source
+from maskflow_convert.image.overlay import Rgb
+from maskflow_convert.manifest import Manifest
+from maskflow_convert.prepare import DataSet
+from maskflow_convert.preview import Preview, preview_some
+from maskflow_convert.record import Layout
+from maskflow_convert.records import Records
+from maskflow_convert.report import Report
+
+PICTURES = 12
+"""Images that a card shows."""
+
+SIDE = 480
+"""Longest side of a picture, in screen pixels."""
+
+_LONGEST_VALUE = 120  # characters of an option that are shown
+_LARGEST_HASHED = 2**30  # bytes of a file
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFacts:
+    """One source.
+
+    Attributes:
+        adapter: its reference, without the folder of a file.
+        version: the package and version of that, or the beginning of the SHA-256 of a file.
+        options: as in the YAML; paths without the folder that all of them lie in.
+        images: that it listed.
+    """
+
+    adapter: str
+    version: str
+    options: Sequence[tuple[str, str]]
+    images: int
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A record of the data set, drawn; `pixels` is `[rows, columns, 3]`, `legend` tells its classes."""
+
+    name: str
+    split: str
+    objects: int
+    legend: str
+    pixels: Rgb
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of issue: how often it was found and fixed, and what was dropped for it."""
+
+    rule: Rule
+    times: int
+    fixed: int
+    images: int
+    objects: int
+
+
+@dataclass(frozen=True, slots=True)
+class SplitFacts:
+    """What was written of one split, and what was dropped."""
+
+    name: str
+    images: int
+    objects: int
+    files: int
+    bytes: int
+    images_dropped: int
+    objects_dropped: int
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """All that a card tells."""
+
+    manifest: Manifest
+    report: Report
+    sources: Sequence[SourceFacts]
+    pictures: Sequence[Picture]
+
+    @classmethod
+    def of(cls, folder: Path, data_set: DataSet, manifest: Manifest, report: Report) -> Card:
+        """The facts of the data set that was written to a folder; some of its records are read for it."""
+        records = Records(tuple(folder / shard.name for shard in manifest.shards), manifest)
+        pictures = [_picture(preview) for preview in preview_some(records, PICTURES)]
+        return cls(manifest, report, list(_sources(data_set)), pictures)
+
+    @property
+    def title(self) -> str:
+        """What there is, in numbers."""
+        total = self.report.total
+        used = sum(1 for count in total.objects_by_class.values() if count)
+        classes = f"{used:,} {'class' if used == 1 else 'classes'}"
+        return f"{count_text(total.images_written, 'image')}, {count_text(total.objects_written, 'object')}, {classes}"
+
+    @property
+    def storage(self) -> str:
+        """How images and files are stored."""
+        manifest = self.manifest
+        channels = "1 or 3 channels" if manifest.channels == "source" else count_text(manifest.channels, "channel")
+        size = sum(shard.bytes for shard in manifest.shards)
+        files = f"{count_text(len(manifest.shards), 'TFRecord file')} of together {size_text(size)}"
+        compressed = ", compressed by GZIP" if manifest.compression == "gzip" else ""
+        return f"{files}{compressed}; images as PNG with {channels} of {manifest.depth} bits"
+
+    @property
+    def axes(self) -> str:
+        """What the layout says of width and height."""
+        if self.manifest.layout is Layout.DOCUMENTED:
+            return "`image/width` counts columns, and an index of `image/masks_indices` is `(n, x, y)`"
+        return "`image/width` counts rows, and an index of `image/masks_indices` is `(n, row, column)`"
+
+    @property
+    def splits(self) -> list[SplitFacts]:
+        """The splits in the order of the manifest."""
+        found = []
+        for name, counts in self.manifest.splits.items():
+            sizes = [shard.bytes for shard in self.manifest.shards if shard.split == name]
+            dropped = sum(counts.images_dropped.values()), sum(counts.objects_dropped.values())
+            found.append(
+                SplitFacts(name, counts.images_written, counts.objects_written, len(sizes), sum(sizes), *dropped)
+            )
+        return found
+
+    @property
+    def verdict(self) -> str:
+        """How much was dropped, in a sentence."""
+        total = self.report.total
+        lost = (total.images_dropped.total(), "image"), (total.objects_dropped.total(), "object")
+        dropped = [count_text(number, noun) for number, noun in lost if number]
+        found = f"{count_text(total.images_found, 'image')} and {count_text(total.objects_found, 'object')} were found"
+        return f"{found}; dropped: {', '.join(dropped)}." if dropped else f"{found}, and all of them are here."
+
+    @property
+    def dropped(self) -> list[Kind]:
+        """The kinds of issues that something was dropped for, most objects first."""
+        kinds = [kind for kind in self._kinds() if kind.images or kind.objects]
+        return sorted(kinds, key=lambda kind: (-kind.objects, -kind.images, kind.rule.code))
+
+    @property
+    def remarks(self) -> list[Kind]:
+        """The other kinds of issues that were listed, most of them first."""
+        kinds = [kind for kind in self._kinds() if not kind.images and not kind.objects]
+        return sorted(kinds, key=lambda kind: (-kind.times, kind.rule.code))
+
+    def _kinds(self) -> Iterator[Kind]:
+        report, total = self.report, self.report.total
+        told = {code for (code, severity), count in report.counts.items() if count and severity is not Severity.IGNORE}
+        for code in told | total.images_dropped.keys() | total.objects_dropped.keys():
+            times = sum(count for (each, _), count in report.counts.items() if each == code)
+            lost = total.images_dropped[code], total.objects_dropped[code]
+            yield Kind(CATALOGUE[code], times, report.fixed[code], *lost)
+
+
+def _picture(preview: Preview) -> Picture:
+    objects = preview.labels.total()
+    return Picture(preview.name, preview.split, objects, preview.legend, preview.drawn(SIDE))
+
+
+def _sources(data_set: DataSet) -> Iterator[SourceFacts]:
+    base = _common_folder(data_set.config)
+    for source, index in zip(data_set.config.sources, data_set.indexes, strict=True):
+        yield SourceFacts(
+            adapter=Path(source.adapter).name,
+            version=_version(source.adapter),
+            options=list(_options(source, base)),
+            images=len(index.entries),
+        )
+
+
+def _version(reference: str) -> str:
+    version = registry.version_of(reference)
+    return f"SHA-256 {version[:12]}" if re.fullmatch("[0-9a-f]{64}", version) else version
+
+
+def _options(source: Source, base: Path | None) -> Iterator[tuple[str, str]]:
+    """The split of a source, and those of its options that are not what they are by default."""
+    if source.split is not None:
+        yield "split", source.split
+    dumped = source.options.model_dump(mode="json")
+    for name, field in type(source.options).model_fields.items():
+        value = getattr(source.options, name)
+        if isinstance(value, Path):
+            yield name, _place(value, base) + _content(value)
+        elif field.default_factory is not None or value != field.default:
+            yield name, _shown(dumped.get(name), base)
+
+
+def _shown(value: JsonValue, base: Path | None) -> str:
+    """A value as in a YAML, if it is not too long for that."""
+    shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    shown = shown if base is None else shown.replace(f"{base.as_posix()}/", "")
+    return shown if len(shown) <= _LONGEST_VALUE else shown[:_LONGEST_VALUE] + " ..."
+
+
+def _place(path: Path, base: Path | None) -> str:
+    """Where something lies below the folder that holds all there is."""
+    return path.name if base is None else path.relative_to(base).as_posix()
+
+
+def _content(path: Path) -> str:
+    """The size of a file, and a digest that tells one state of it from another."""
+    try:
+        if not path.is_file():
+            return ""
+        size = path.stat().st_size
+        if size > _LARGEST_HASHED:
+            return f" ({size_text(size)})"
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return f" ({size_text(size)}, SHA-256 {digest})"
+    except OSError:
+        return ""
+
+
+def _common_folder(config: Config) -> Path | None:
+    """The folder that holds all that the options name; None if there is none, as on several drives."""
+    paths = {value for source in config.sources for _, value in source.options if isinstance(value, Path)}
+    try:
+        common = Path(os.path.commonpath(paths))
+    except ValueError:
+        return None
+    return common.parent if common in paths else common
