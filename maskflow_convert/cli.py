@@ -254,7 +254,7 @@ def _count(text: str) -> int:
 def _convert(options: argparse.Namespace) -> int:
     with _much_to_import():
         from maskflow_convert.config import load_config
-        from maskflow_convert.output import Existing
+        from maskflow_convert.output import CARD, Existing, is_ours
         from maskflow_convert.pipeline import convert, rehearse
         from maskflow_convert.reporting import class_table, print_result, progress_bar, summary
 
@@ -275,12 +275,13 @@ def _convert(options: argparse.Namespace) -> int:
         else:
             report = convert(config, existing=existing, on_progress=on_progress)
     seconds = time.perf_counter() - begun
-    images = report.total.images_written
-    outcome = (
-        "Nothing was written; sizes are estimates."
-        if options.dry_run
-        else f"Wrote {config.output.directory} in {seconds:.1f} s, {images / seconds:,.0f} images/s."
-    )
+    folder, images = config.output.directory, report.total.images_written
+    if options.dry_run or folder is None:
+        outcome = "Nothing was written; sizes are estimates."
+    else:
+        outcome = f"Wrote {folder} in {seconds:.1f} s, {images / seconds:,.0f} images/s."
+        if is_ours(folder / "index.html", CARD):
+            outcome += f" To see what is in it, open {folder / 'index.html'} in a browser."
     print_result(summary(report), "", class_table(report), "", outcome)
     return 0
 
@@ -365,6 +366,7 @@ def _preview(options: argparse.Namespace) -> int:
         from maskflow_convert.gallery import PAGE, write_gallery
         from maskflow_convert.preview import Choice, preview_annotations, preview_records
         from maskflow_convert.records import Records
+        from maskflow_convert.reporting import progress_bar
 
     config = _config_among(options.subject)
     choice = Choice(options.limit, options.seed, frozenset(options.only) or None, options.issues)
@@ -373,7 +375,9 @@ def _preview(options: argparse.Namespace) -> int:
         if config is None
         else preview_annotations(load_config(config, options.set), choice)
     )
-    count = write_gallery(previews, options.output, ", ".join(map(str, options.subject)))
+    with progress_bar("choosing") as on_progress:
+        on_drawn = None if on_progress is None else lambda number: on_progress(number, options.limit)
+        count = write_gallery(previews, options.output, ", ".join(map(str, options.subject)), on_drawn)
     sys.stdout.write(f"Drew {count:,} images; open {options.output / PAGE} in a browser.\n")
     return 0
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 from maskflow_convert.amounts import count_text
 from maskflow_convert.characters import visible
 from maskflow_convert.errors import OutputError
+from maskflow_convert.image import is_signed_png, signed_png
 from maskflow_convert.markup import jpeg_source, text
-from maskflow_convert.output import replace_text
+from maskflow_convert.output import PREVIEW, is_ours, replace_text, signed
 from maskflow_convert.page import page
 from maskflow_convert.preview import Preview
 
@@ -22,43 +24,81 @@ ISSUES = 20
 """Issues of one image that are listed beneath it."""
 
 
-def write_gallery(previews: Iterable[Preview], folder: Path, subject: str) -> int:
+def write_gallery(
+    previews: Iterable[Preview], folder: Path, subject: str, on_drawn: Callable[[int], None] | None = None
+) -> int:
     """Write a PNG of each preview, and the page; return the number of images.
+
+    What an earlier gallery left in the folder is replaced: a picture of it would be taken for one of these.
 
     Args:
         previews: each is drawn when its turn comes, so that one image at a time is held.
         folder: is made where it is missing.
         subject: what is shown, for the title.
+        on_drawn: gets the number of images drawn so far.
 
     Raises:
-        OutputError: a file cannot be written.
+        OutputError: a file cannot be written, or would replace one of somebody else.
     """
     tiles = []
     labels: Counter[str] = Counter()
     splits: dict[str, None] = {}
+    drawn: set[str] = set()
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        _refuse_foreign(folder / PAGE, partial(is_ours, kind=PREVIEW))
         for number, preview in enumerate(previews, start=1):
-            (folder / _file_name(number, preview)).write_bytes(preview.png())
+            name = _file_name(number, preview)
+            _refuse_foreign(folder / name, _is_our_picture)
+            (folder / name).write_bytes(signed_png(preview.png(), _PROGRAM))
+            drawn.add(name)
             tiles.append(_tile(preview))
             labels.update(preview.labels)
             splits[preview.split] = None
+            if on_drawn is not None:
+                on_drawn(number)
+        replace_text(folder / PAGE, signed(_page(subject, tiles, labels, splits), PREVIEW))
+        for path in folder.glob("*.png"):
+            if path.name not in drawn and _NAME.fullmatch(path.name) and _is_our_picture(path):
+                path.unlink()
     except OSError as error:
         raise OutputError(f"{error.filename or folder}: cannot be written: {error.strerror or error}") from error
-    replace_text(
-        folder / PAGE,
-        page(
-            "gallery",
-            subject=text(subject),
-            number=count_text(len(tiles), "image"),
-            objects=count_text(labels.total(), "object"),
-            classes=_options({name: f"{name} ({count:,})" for name, count in labels.most_common()}),
-            splits=_options({name: name or "(none)" for name in splits}),
-            unless_split=" hidden" if len(splits) < 2 else "",
-            tiles="".join(tiles),
-        ),
-    )
     return len(tiles)
+
+
+def _refuse_foreign(path: Path, is_mine: Callable[[Path], bool]) -> None:
+    """Keep a file of somebody else from being replaced.
+
+    Raises:
+        OutputError: there is one.
+    """
+    if (path.exists() or path.is_symlink()) and not is_mine(path):
+        raise OutputError(f"{path}: was not drawn by a preview, or was changed since; choose another --output")
+
+
+def _is_our_picture(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return is_signed_png(file.read(1024), _PROGRAM)
+
+
+def _page(subject: str, tiles: Sequence[str], labels: Counter[str], splits: Iterable[str]) -> str:
+    named = {name: name or "(none)" for name in splits}
+    return page(
+        "gallery",
+        subject=text(subject),
+        number=count_text(len(tiles), "image"),
+        objects=count_text(labels.total(), "object"),
+        classes=_options({name: f"{name} ({count:,})" for name, count in labels.most_common()}),
+        splits=_options(named),
+        unless_split=" hidden" if len(named) < 2 else "",
+        tiles="".join(tiles),
+    )
+
+
+_PROGRAM = "maskflow-convert preview"
+_NAME = re.compile(r"\d{4,}-[A-Za-z0-9_-]{1,80}\.png")
 
 
 def _file_name(number: int, preview: Preview) -> str:
@@ -74,7 +114,7 @@ def _options(choices: dict[str, str]) -> str:
 def _tile(preview: Preview) -> str:
     bare, drawn = map(jpeg_source, preview.jpegs())
     total = preview.labels.total()
-    listed = ", ".join(f"{name} {count:,}" for name, count in preview.labels.most_common())
+    listed = preview.legend
     told = [f"{issue.told} [{issue.code}]" for issue in preview.issues[:ISSUES]]
     if len(preview.issues) > ISSUES:
         told.append(f"and {len(preview.issues) - ISSUES:,} more")

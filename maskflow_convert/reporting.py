@@ -44,10 +44,11 @@ def print_result(*parts: RenderableType) -> None:
 
 
 @contextmanager
-def progress_bar() -> Iterator[OnProgress | None]:
+def progress_bar(before: str = "indexing") -> Iterator[OnProgress | None]:
     """A bar with rate and time left on the standard error, if that is a terminal; otherwise nothing.
 
-    It has no thread that refreshes it, so that processes can be forked beside it.
+    `before` says what is done until the first image is. There is no thread that refreshes it, so that processes can be
+    forked beside it.
     """
     if not (sys.stderr and sys.stderr.isatty()):
         yield None
@@ -61,7 +62,7 @@ def progress_bar() -> Iterator[OnProgress | None]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True, auto_refresh=False) as progress:
-        task = progress.add_task("indexing", total=None, rate="")
+        task = progress.add_task(before, total=None, rate="")
         progress.refresh()
         shown = time.monotonic()
 

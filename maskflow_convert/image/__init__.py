@@ -7,7 +7,7 @@ numbers of a label image. `png` encodes, `overlay` draws for people.
 from maskflow_convert.image.decode import check_pixels, read_shown_size, read_size
 from maskflow_convert.image.labels import LabelImage, read_label_image, read_labels
 from maskflow_convert.image.orientation import Exif, Frame
-from maskflow_convert.image.png import MAX_PIXELS, check_png, encode_png, read_header
+from maskflow_convert.image.png import MAX_PIXELS, check_png, encode_png, is_signed_png, read_header, signed_png
 from maskflow_convert.image.read import ImageSettings, StoredImage, Survey, load_pixels, load_png, survey
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "check_pixels",
     "check_png",
     "encode_png",
+    "is_signed_png",
     "load_pixels",
     "load_png",
     "read_header",
@@ -28,5 +29,6 @@ __all__ = [
     "read_labels",
     "read_shown_size",
     "read_size",
+    "signed_png",
     "survey",
 ]

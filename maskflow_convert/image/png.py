@@ -27,6 +27,7 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GREY, COLOUR = 0, 2
 """The colour types of IHDR without palette and alpha channel."""
 
+_HEADER_END = 33  # where the chunk behind IHDR begins
 _SAMPLE_EVERY = 32
 _SAMPLES_A_STRIPE = 2
 _SAMPLED_BYTES = 1 << 20
@@ -94,7 +95,7 @@ class Header:
 
 def read_header(data: bytes) -> Header | None:
     """The header of a PNG; None if `data` does not begin as a PNG does."""
-    if len(data) < 33 or not data.startswith(SIGNATURE) or data[12:16] != b"IHDR":
+    if len(data) < _HEADER_END or not data.startswith(SIGNATURE) or data[12:16] != b"IHDR":
         return None
     return Header(*struct.unpack_from(">IIBBxxB", data, 16))
 
@@ -248,6 +249,20 @@ def _printable(kind: bytes) -> str:
 def encode_png(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
     """A PNG of grey or RGB pixels, in one piece; see `png_pieces`."""
     return b"".join(png_pieces(pixels))
+
+
+def signed_png(png: bytes, program: str) -> bytes:
+    """A PNG that says which program made it."""
+    return png[:_HEADER_END] + _signature_of(program) + png[_HEADER_END:]
+
+
+def is_signed_png(start: bytes, program: str) -> bool:
+    """Whether a PNG, of which the first kilobyte will do, was signed so."""
+    return start.startswith(SIGNATURE) and start[_HEADER_END:].startswith(_signature_of(program))
+
+
+def _signature_of(program: str) -> bytes:
+    return b"".join(_chunk(b"tEXt", b"Software\0" + program.encode("latin-1")))
 
 
 def png_pieces(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> Iterator[bytes]:

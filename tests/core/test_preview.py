@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
@@ -14,9 +15,10 @@ from lxml import html
 from PIL import Image
 
 from core.plugins.scripted import script
-from maskflow_convert import convert, load_config
+from maskflow_convert import convert, load_config, reporting
 from maskflow_convert.cli import main
 from maskflow_convert.errors import ConfigError
+from maskflow_convert.pipeline import OnProgress
 from maskflow_convert.preview import GALLERY_SIDE, SIDE, Choice, Preview, preview_annotations, preview_records
 from maskflow_convert.records import Records
 from maskflow_convert.tfrecord import Compression, ShardWriter
@@ -175,6 +177,58 @@ class TestCommand:
     def test_nothing(self, tmp_path, capsys):
         assert main(["preview", str(CONFIG), "--output", str(tmp_path), "--only", "stranger"]) == 0
         assert "0 objects in 0 images" in (tmp_path / "index.html").read_text(encoding="ascii")
+
+    def test_an_earlier_preview_is_replaced(self, tmp_path):
+        """A picture of it would be taken for one of these; what is somebody else's stays."""
+        (tmp_path / "0001-mine.png").write_bytes(b"\x89PNG\r\n\x1a\n mine")
+        Image.new("RGB", (4, 4)).save(tmp_path / "0002-mine.png")
+        arguments = ["preview", str(CONFIG), "--output", str(tmp_path)]
+        assert main([*arguments, "--limit", "5"]) == 0
+        before = {path.name for path in tmp_path.iterdir()}
+        assert len(before) == 5 + 1 + 2
+        assert main([*arguments, "--limit", "2", "--seed", "3"]) == 0
+        after = {path.name for path in tmp_path.iterdir()}
+        assert len(after) == 2 + 1 + 2
+        assert {"0001-mine.png", "0002-mine.png", "index.html"} == before & after
+        assert (tmp_path / "index.html").read_text(encoding="ascii").count('<li class="tile"') == 2
+
+    @pytest.mark.parametrize("kind", [".html", ".png"])
+    def test_what_is_somebody_elses_is_not_replaced(self, tmp_path, capsys, kind):
+        assert main(["preview", str(CONFIG), "--output", str(tmp_path / "first"), "--limit", "1"]) == 0
+        [name] = (path.name for path in (tmp_path / "first").glob(f"*{kind}"))
+        (tmp_path / name).write_bytes(b"mine")
+        capsys.readouterr()
+        assert main(["preview", str(CONFIG), "--output", str(tmp_path), "--limit", "1"]) == 5
+        told = "was not drawn by a preview, or was changed since; choose another --output"
+        assert capsys.readouterr().err == f"maskflow-convert: {tmp_path / name}: {told}\n"
+        assert (tmp_path / name).read_bytes() == b"mine"
+
+    def test_a_card_is_not_replaced(self, written, capsys):
+        before = (written / "index.html").read_bytes()
+        assert main(["preview", str(written), "--output", str(written)]) == 5
+        assert (written / "index.html").read_bytes() == before
+        assert not list(written.glob("0001-*"))
+
+    def test_progress(self, tmp_path, monkeypatch):
+        """On a terminal, of the number of images that are wanted."""
+        seen = []
+
+        @contextmanager
+        def bar(before: str) -> Iterator[OnProgress]:
+            seen.append(before)
+            yield lambda done, total: seen.append((done, total))
+
+        monkeypatch.setattr(reporting, "progress_bar", bar)
+        assert main(["preview", str(CONFIG), "--output", str(tmp_path), "--limit", "3"]) == 0
+        assert seen == ["choosing", (1, 3), (2, 3), (3, 3)]
+
+    def test_names_that_the_font_cannot_write_have_a_legend(self, tmp_path):
+        """The seventh class is called so, and one image has an object of it."""
+        assert main(["preview", str(write_nasty_set(tmp_path)), "--output", str(tmp_path / "out")]) == 0
+        root = html.document_fromstring((tmp_path / "out" / "index.html").read_text(encoding="ascii"))
+        told = " ".join(root.xpath("//p[@class='quiet']/bdi/text()"))
+        assert told.count("細胞 (id 7) 1") == 1
+        assert "cell (" not in told
 
     def test_folder_that_cannot_be_made(self, tmp_path, capsys):
         (tmp_path / "file").write_text("")
