@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from maskflow_convert.pipeline import convert, rehearse
     from maskflow_convert.report import Report
     from maskflow_convert.sample import Image, Instance, Sample
+    from maskflow_convert.scene import show
     from maskflow_convert.shape import Bitmap, Box, Drawing, Polygons, Region, Rle, Union
     from maskflow_convert.signature import check_dataset
     from maskflow_convert.validation import validate
@@ -37,6 +38,7 @@ _HOMES = {
     "maskflow_convert.pipeline": ("convert", "rehearse"),
     "maskflow_convert.report": ("Report",),
     "maskflow_convert.sample": ("Image", "Instance", "Sample"),
+    "maskflow_convert.scene": ("show",),
     "maskflow_convert.shape": ("Bitmap", "Box", "Drawing", "Polygons", "Region", "Rle", "Union"),
     "maskflow_convert.signature": ("check_dataset",),
     "maskflow_convert.validation": ("validate",),
@@ -76,6 +78,7 @@ __all__ = [
     "load_config",
     "read_labels",
     "rehearse",
+    "show",
     "validate",
 ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, ValidationError
 
+from maskflow_convert.amounts import size_text
 from maskflow_convert.errors import SourceError
 from maskflow_convert.output import replace_text
 from maskflow_convert.record import Layout
+from maskflow_convert.report import Tally, tallies_html
 from maskflow_convert.shape import Model
 from maskflow_convert.tfrecord import Compression
 
@@ -37,6 +40,12 @@ class SplitCounts(Model):
     objects_dropped: Mapping[str, int]
     objects_by_class: Mapping[str, int]
     bytes: int = Field(description="of all records, before framing and compression")
+
+    @property
+    def tally(self) -> Tally:
+        """The counts as they were counted."""
+        counters = {name: Counter(value) for name, value in self if isinstance(value, Mapping)}
+        return Tally(**{**dict(self), **counters})
 
 
 class ShardFile(Model):
@@ -76,6 +85,24 @@ class Manifest(Model):
     shards: Sequence[ShardFile]
     numbered_images: Sequence[NumberedImage] = ()
     fingerprint: str = Field(description="SHA-256 of the configuration and the list of images")
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: how records are stored, the counts, and the objects of each class."""
+        from maskflow_convert.markup import table, text
+
+        tallies = {name: counts.tally for name, counts in self.splits.items()}
+        total: Counter[str] = Counter()
+        for tally in tallies.values():
+            total.update(tally.objects_by_class)
+        stored = (
+            ("layout", self.layout),
+            ("images", f"PNG of {self.depth} bits, channels: {self.channels}"),
+            ("files", f"{len(self.shards):,} of {size_text(sum(shard.bytes for shard in self.shards))}"),
+            ("compression", self.compression),
+        )
+        told = text("; ".join(f"{name} {value}" for name, value in stored))
+        classes = table(("class", "id", "objects"), [(each.name, each.id, total[each.name]) for each in self.classes])
+        return f"<p>A maskflow data set: {told}</p>{tallies_html(tallies)}{classes}"
 
     def write(self, folder: Path, numbered: Iterable[NumberedImage] = ()) -> None:
         """Write the manifest of the data set in `folder`.

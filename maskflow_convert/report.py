@@ -6,10 +6,11 @@ A million issues need no more memory than ten.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
+from maskflow_convert.amounts import count_text, size_text
 from maskflow_convert.catalogue import CATALOGUE, Rule, Severity
 from maskflow_convert.distribution import ImageStatistics
 from maskflow_convert.issues import Issue, Loss
@@ -66,6 +67,27 @@ class Tally:
     def to_dict(self) -> dict[str, Any]:
         """The counts as a manifest holds them."""
         return {each.name: getattr(self, each.name) for each in fields(self)}
+
+
+def tallies_html(tallies: Mapping[str, Tally]) -> str:
+    """A table of what was written and dropped, as a notebook shows it."""
+    from maskflow_convert.markup import table
+
+    total = Tally()
+    for tally in tallies.values():
+        total.add(tally)
+    rows = [
+        (
+            name,
+            tally.images_written,
+            tally.images_dropped.total(),
+            tally.objects_written,
+            tally.objects_dropped.total(),
+            size_text(tally.bytes),
+        )
+        for name, tally in {**tallies, "all": total}.items()
+    ]
+    return table(("split", "images", "dropped", "objects", "dropped", "size"), rows)
 
 
 @dataclass
@@ -127,6 +149,18 @@ class Report:
         return sum(count for (_, each), count in self.counts.items() if each is severity) - fixed
 
     @property
+    def verdict(self) -> str:
+        """The outcome in a sentence."""
+        total = self.total
+        among = f"in {count_text(total.objects_found, 'object')} of {count_text(total.images_found, 'image')}"
+        found = [
+            count_text(number, severity.value)
+            for severity in (Severity.ERROR, Severity.WARNING)
+            if (number := self.found(severity))
+        ]
+        return f"{' and '.join(found)} {among}" if found else f"Nothing was found to be wrong {among}"
+
+    @property
     def worst_first(self) -> list[tuple[Rule, Severity, int]]:
         """The kinds of issues found: errors before warnings, frequent before rare."""
         ranks = list(Severity)
@@ -172,6 +206,22 @@ class Report:
         for tally in (*self.splits.values(), self.unplaced):
             total.add(tally)
         return total
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the verdict, the counts, the objects of each class, and the issues."""
+        from maskflow_convert.markup import table, text
+
+        by_class = self.total.objects_by_class
+        classes = [(name, number, by_class[name]) for name, number in self.classes.items() if by_class[name]]
+        issues = [
+            (rule.code, severity, count, self.examples[rule.code][0].told) for rule, severity, count in self.worst_first
+        ]
+        tables = (
+            tallies_html({**self.splits, **({"(none)": self.unplaced} if self.unplaced != Tally() else {})}),
+            table(("class", "id", "objects"), classes) if classes else "",
+            table(("issue", "severity", "times", "for example"), issues) if issues else "",
+        )
+        return f"<p>{text(self.verdict)}</p>{''.join(tables)}"
 
     def flatten(self, names: Sequence[str]) -> list[list[object]]:
         """The kept issues as rows of the named attributes."""

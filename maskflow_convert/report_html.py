@@ -8,7 +8,7 @@ from maskflow_convert.charts import area_charts, class_bars
 from maskflow_convert.errors import place
 from maskflow_convert.illustrate import Illustration, Illustrations
 from maskflow_convert.issues import Issue
-from maskflow_convert.markup import jpeg_source, text
+from maskflow_convert.markup import jpeg_source, prose, text
 from maskflow_convert.page import page
 from maskflow_convert.report import Report, Tally
 
@@ -31,7 +31,7 @@ def html_report(report: Report, illustrations: Illustrations, subject: str) -> s
         "report",
         subject=text(subject),
         state=_state(report),
-        verdict=text(verdict(report)),
+        verdict=text(report.verdict),
         first=_to_fix_first(report),
         summary=_summary(report),
         classes=_classes(report),
@@ -42,24 +42,6 @@ def html_report(report: Report, illustrations: Illustrations, subject: str) -> s
         number=count_text(len(report.worst_first), "kind"),
         findings="".join(_finding(report, *kind, illustrations) for kind in report.worst_first),
     )
-
-
-def verdict(report: Report) -> str:
-    """The outcome in a sentence."""
-    total = report.total
-    among = f"in {count_text(total.objects_found, 'object')} of {count_text(total.images_found, 'image')}"
-    found = [
-        count_text(number, severity.value)
-        for severity in (Severity.ERROR, Severity.WARNING)
-        if (number := report.found(severity))
-    ]
-    return f"{' and '.join(found)} {among}" if found else f"Nothing was found to be wrong {among}"
-
-
-def _prose(words: str) -> str:
-    """A text of the catalogue, with what it has in back quotes as code."""
-    pieces = (f"<code>{text(piece)}</code>" if i % 2 else text(piece) for i, piece in enumerate(words.split("`")))
-    return "".join(pieces)
 
 
 def _state(report: Report) -> str:
@@ -79,7 +61,7 @@ def _to_fix_first(report: Report) -> str:
     if not kinds:
         return ""
     items = "".join(
-        f'<li><a href="#{_name(rule, severity)}"><code>{rule.code}</code></a> ({count:,}) {_prose(rule.remedy)}</li>'
+        f'<li><a href="#{_name(rule, severity)}"><code>{rule.code}</code></a> ({count:,}) {prose(rule.remedy)}</li>'
         for rule, severity, count in kinds
     )
     return f"<h2>To fix first</h2><ol>{items}</ol>"
@@ -144,7 +126,7 @@ def _finding(report: Report, rule: Rule, severity: Severity, count: int, illustr
         f'<article class="finding" id="{_name(rule, severity)}" data-severity="{severity}">'
         f'<h3><span class="badge {severity}">{severity}</span> <code>{rule.code}</code> '
         f'<span class="count">{count_text(count, "time")}</span></h3>'
-        f'<p>{_prose(rule.meaning)}</p><p class="remedy">{_prose(rule.remedy)}</p>{_cost(report.total, rule.code)}'
+        f'<p>{prose(rule.meaning)}</p><p class="remedy">{prose(rule.remedy)}</p>{_cost(report.total, rule.code)}'
         f'<ul class="examples">{items}</ul>{more}</article>'
     )
 

@@ -121,6 +121,28 @@ class Sample(Model):
     issues: tuple[Issue, ...] = ()
     doubts: tuple[Issue, ...] = ()
 
+    def label_numbers(self) -> dict[str, int]:
+        """The labels of the instances, numbered from 1 in the order of their first instance."""
+        labels = dict.fromkeys(instance.label for instance in self.instances)
+        return {label: number for number, label in enumerate(labels, start=1)}
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the image with its objects, if it can be had, and a table of them."""
+        from maskflow_convert.markup import isolated, table
+        from maskflow_convert.scene import sample_html
+
+        numbers = self.label_numbers()
+        objects = [
+            (each.id or "", each.label, numbers[each.label], f"{each.shape.kind}{' of a crowd' if each.crowd else ''}")
+            for each in self.instances
+        ]
+        doubts = [(issue.code, issue.told) for issue in (*self.issues, *self.doubts)]
+        tables = (
+            table(("object", "label", "number", "shape"), objects) if objects else "<p>No object.</p>",
+            table(("issue", "which is"), doubts) if doubts else "",
+        )
+        return f"<p>{isolated(self.key)}</p>{sample_html(self)}{''.join(tables)}"
+
     def to_numpy(
         self,
         classes: Mapping[str, int] | None = None,
@@ -152,8 +174,7 @@ class Sample(Model):
                 raise ImageError(issue.code, issue.message, self.image.path)
         height, width = pixels.shape[:2]
         if classes is None:
-            labels = dict.fromkeys(instance.label for instance in self.instances)
-            classes = {label: number for number, label in enumerate(labels, start=1)}
+            classes = self.label_numbers()
         rasteriser = Rasteriser(width, height)
         masks = [rasteriser.runs(instance.shape) for instance in self.instances]
         return pixels.transpose(1, 0, 2), {

@@ -19,16 +19,30 @@ from maskflow_convert.characters import visible
 from maskflow_convert.errors import DataError, ImageError
 from maskflow_convert.geometry import Rasteriser
 from maskflow_convert.image import Exif, Frame, ImageSettings, load_pixels
-from maskflow_convert.image.overlay import Colour, Figure, Rgb, distinct_colours, draw, whole, writable
+from maskflow_convert.image.overlay import (
+    Colour,
+    Figure,
+    Rgb,
+    distinct_colours,
+    draw,
+    encode_jpeg,
+    to_pillow,
+    whole,
+    writable,
+)
 from maskflow_convert.record import Glance, Layout
 from maskflow_convert.runs import Runs, from_positions, union
 from maskflow_convert.shape import Box, Drawing, Polygons, Shape, Union
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from maskflow_convert.sample import Instance, Sample
 
 Outline = tuple[float, ...]
 """A closed line, flat `(x0, y0, x1, y1, ...)`, all finite."""
+
+_NOTEBOOK_SIDE = 640
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +111,30 @@ def of_sample(sample: Sample, exif: Exif, ids: Mapping[str, int]) -> Scene:
     pixels = _pixels(image.origin(), exif, image.size, image.frame)
     rasteriser = Rasteriser(pixels.shape[1], pixels.shape[0])
     return Scene(pixels, tuple(_thing(each, rasteriser, ids.get(each.label)) for each in sample.instances))
+
+
+def show(sample: Sample, side: int = 1024) -> Image.Image:
+    """A sample as a picture: the image with the masks, outlines and labels of its objects.
+
+    Args:
+        sample: as an adapter gives it, or made by hand.
+        side: the longest side of the picture, in screen pixels; a small image is enlarged by a whole number.
+
+    Raises:
+        ImageError: the image cannot be read.
+    """
+    return to_pillow(of_sample(sample, Exif.AUTO, sample.label_numbers()).drawn(side))
+
+
+def sample_html(sample: Sample) -> str:
+    """The picture of a sample for a notebook, or why there is none."""
+    from maskflow_convert.markup import isolated, jpeg_source
+
+    try:
+        scene = of_sample(sample, Exif.AUTO, sample.label_numbers())
+    except ImageError as error:
+        return f"<p>No picture: {isolated(error.message)}</p>"
+    return f'<img src="{jpeg_source(encode_jpeg(scene.drawn(_NOTEBOOK_SIDE)))}" alt="">'
 
 
 def stored(record: Glance, layout: Layout, classes: Mapping[int, str]) -> Scene:

@@ -44,6 +44,7 @@ NAMES = [
     "load_config",
     "read_labels",
     "rehearse",
+    "show",
     "validate",
 ]
 

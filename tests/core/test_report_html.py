@@ -23,7 +23,7 @@ from maskflow_convert.cli import main
 from maskflow_convert.illustrate import Illustration
 from maskflow_convert.issues import Issue, Loss
 from maskflow_convert.report import Report, Tally
-from maskflow_convert.report_html import html_report, verdict
+from maskflow_convert.report_html import html_report
 from maskflow_convert.validation import prepare_validation, validate_data_set
 from nasty import QUOTED, SCRIPT, write_nasty_set
 
@@ -172,7 +172,7 @@ class TestVerdict:
     def test_in_a_sentence(self, severities, told):
         kinds = {"E": Severity.ERROR, "W": Severity.WARNING}
         issues = [Issue("mask-empty", "found", kinds[each]) for each in severities]
-        assert verdict(report_of(*issues, images_found=100, objects_found=852)) == told
+        assert report_of(*issues, images_found=100, objects_found=852).verdict == told
 
     @pytest.mark.parametrize(("severity", "state"), [("error", "error"), ("warning", "warning"), (None, "fine")])
     def test_as_a_colour(self, severity, state):
