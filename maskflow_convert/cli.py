@@ -280,8 +280,8 @@ def _convert(options: argparse.Namespace) -> int:
         outcome = "Nothing was written; sizes are estimates."
     else:
         outcome = f"Wrote {folder} in {seconds:.1f} s, {images / seconds:,.0f} images/s."
-        if is_ours(folder / "index.html", CARD):
-            outcome += f" To see what is in it, open {folder / 'index.html'} in a browser."
+        if not isinstance(folder, RemotePath) and is_ours(folder / "index.html", CARD):
+            outcome += f"\nOpen {folder / 'index.html'} in a browser to see what is in it."
     print_result(summary(report), "", class_table(report), "", outcome)
     return 0
 
@@ -370,14 +370,13 @@ def _preview(options: argparse.Namespace) -> int:
 
     config = _config_among(options.subject)
     choice = Choice(options.limit, options.seed, frozenset(options.only) or None, options.issues)
-    previews = (
-        preview_records(Records.find(options.subject), choice, options.layout)
-        if config is None
-        else preview_annotations(load_config(config, options.set), choice)
-    )
-    with progress_bar("choosing") as on_progress:
-        on_drawn = None if on_progress is None else lambda number: on_progress(number, options.limit)
-        count = write_gallery(previews, options.output, ", ".join(map(str, options.subject)), on_drawn)
+    with progress_bar() as on_progress:
+        previews = (
+            preview_records(Records.find(options.subject), choice, options.layout, on_progress)
+            if config is None
+            else preview_annotations(load_config(config, options.set), choice, on_progress)
+        )
+        count = write_gallery(previews, options.output, ", ".join(map(str, options.subject)))
     sys.stdout.write(f"Drew {count:,} images; open {options.output / PAGE} in a browser.\n")
     return 0
 

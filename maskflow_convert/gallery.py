@@ -24,9 +24,7 @@ ISSUES = 20
 """Issues of one image that are listed beneath it."""
 
 
-def write_gallery(
-    previews: Iterable[Preview], folder: Path, subject: str, on_drawn: Callable[[int], None] | None = None
-) -> int:
+def write_gallery(previews: Iterable[Preview], folder: Path, subject: str) -> int:
     """Write a PNG of each preview, and the page; return the number of images.
 
     What an earlier gallery left in the folder is replaced: a picture of it would be taken for one of these.
@@ -35,7 +33,6 @@ def write_gallery(
         previews: each is drawn when its turn comes, so that one image at a time is held.
         folder: is made where it is missing.
         subject: what is shown, for the title.
-        on_drawn: gets the number of images drawn so far.
 
     Raises:
         OutputError: a file cannot be written, or would replace one of somebody else.
@@ -55,8 +52,6 @@ def write_gallery(
             tiles.append(_tile(preview))
             labels.update(preview.labels)
             splits[preview.split] = None
-            if on_drawn is not None:
-                on_drawn(number)
         replace_text(folder / PAGE, signed(_page(subject, tiles, labels, splits), PREVIEW))
         for path in folder.glob("*.png"):
             if path.name not in drawn and _NAME.fullmatch(path.name) and _is_our_picture(path):

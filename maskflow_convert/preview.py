@@ -8,10 +8,11 @@ from __future__ import annotations
 import hashlib
 import heapq
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, zip_longest
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -31,6 +32,8 @@ from maskflow_convert.records import Records
 from maskflow_convert.sample import Image
 from maskflow_convert.scene import Scene, label_of, of_sample, stored
 from maskflow_convert.tfrecord import first_records, scan_records
+
+T = TypeVar("T")
 
 SIDE = 1024
 """Longest side of a picture that is a file, in screen pixels."""
@@ -102,8 +105,15 @@ class Preview:
         return encode_jpeg(self.bare(GALLERY_SIDE)), encode_jpeg(self.drawn(GALLERY_SIDE))
 
 
-def preview_annotations(config: Config, choice: Choice) -> Iterator[Preview]:
+def preview_annotations(
+    config: Config, choice: Choice, on_progress: Callable[[int, int], None] | None = None
+) -> Iterator[Preview]:
     """Images of a configuration, drawn by a hash of their keys; those that cannot be shown are left out.
+
+    Args:
+        config: of the data set.
+        choice: what to show of it.
+        on_progress: gets the number of images looked at, and of all.
 
     Raises:
         ConfigError, PluginError, SourceError: see `maskflow_convert.errors`.
@@ -111,31 +121,46 @@ def preview_annotations(config: Config, choice: Choice) -> Iterator[Preview]:
     data_set = prepare(config.model_copy(update={"on_error": OnError.SKIP_OBJECT}))
     images = data_set.shards.images
     hashes = np.array([_hash(choice.seed, item.entry.key) for item in images], dtype="S8")
-    found = (_of_item(data_set, images[number], choice) for number in np.argsort(hashes, kind="stable").tolist())
+    order = _counted(np.argsort(hashes, kind="stable").tolist(), len(hashes), on_progress)
+    found = (_of_item(data_set, images[number], choice) for number in order)
     return islice((preview for preview in found if preview is not None), choice.limit)
 
 
-def preview_records(records: Records, choice: Choice, layout: Layout | str | None = None) -> Iterator[Preview]:
+def preview_records(
+    records: Records,
+    choice: Choice,
+    layout: Layout | str | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Iterator[Preview]:
     """Written records, drawn by a hash of their places; those that cannot be shown are left out.
 
     Args:
         records: the files.
         choice: what to show of them.
         layout: of files that no manifest lies beside.
+        on_progress: gets the number of records looked at, and of all, if a manifest tells that.
 
     Raises:
         ConfigError: the layout is not known.
     """
     known = records.known_layout(layout)
+    count = sum(shard.images for shard in records.manifest.shards) if records.manifest else 0
+    scanned = ((path, *numbered) for path in records.paths for numbered in enumerate(scan_records(path)))
     candidates = (
         (_hash(choice.seed, f"{path.name} {number}"), path, data)
-        for path in records.paths
-        for number, data in enumerate(scan_records(path))
+        for path, number, data in _counted(scanned, count, on_progress if count else None)
         if isinstance(data, bytes) and _judged(records, data, choice, known) is not None
     )
     for _, path, data in heapq.nsmallest(choice.limit, candidates, key=lambda each: each[0]):
         if (preview := _of_record(records, path, data, choice, known)) is not None:
             yield preview
+
+
+def _counted(things: Iterable[T], count: int, on_progress: Callable[[int, int], None] | None) -> Iterator[T]:
+    for done, thing in enumerate(things, start=1):
+        yield thing
+        if on_progress is not None:
+            on_progress(done, count)
 
 
 def preview_some(records: Records, limit: int) -> Iterator[Preview]:

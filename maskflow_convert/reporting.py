@@ -44,11 +44,10 @@ def print_result(*parts: RenderableType) -> None:
 
 
 @contextmanager
-def progress_bar(before: str = "indexing") -> Iterator[OnProgress | None]:
+def progress_bar() -> Iterator[OnProgress | None]:
     """A bar with rate and time left on the standard error, if that is a terminal; otherwise nothing.
 
-    `before` says what is done until the first image is. There is no thread that refreshes it, so that processes can be
-    forked beside it.
+    It has no thread that refreshes it, so that processes can be forked beside it.
     """
     if not (sys.stderr and sys.stderr.isatty()):
         yield None
@@ -62,7 +61,7 @@ def progress_bar(before: str = "indexing") -> Iterator[OnProgress | None]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True, auto_refresh=False) as progress:
-        task = progress.add_task(before, total=None, rate="")
+        task = progress.add_task("indexing", total=None, rate="")
         progress.refresh()
         shown = time.monotonic()
 

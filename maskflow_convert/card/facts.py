@@ -22,6 +22,7 @@ from maskflow_convert.prepare import DataSet
 from maskflow_convert.preview import Preview, preview_some
 from maskflow_convert.record import Layout
 from maskflow_convert.records import Records
+from maskflow_convert.remote import RemotePath
 from maskflow_convert.report import Report
 
 PICTURES = 12
@@ -197,7 +198,9 @@ def _options(source: Source, base: Path | None) -> Iterator[tuple[str, str]]:
     dumped = source.options.model_dump(mode="json")
     for name, field in type(source.options).model_fields.items():
         value = getattr(source.options, name)
-        if isinstance(value, Path):
+        if isinstance(value, RemotePath):
+            yield name, str(value)
+        elif isinstance(value, Path):
             yield name, _place(value, base) + _content(value)
         elif field.default_factory is not None or value != field.default:
             yield name, _shown(dumped.get(name), base)
@@ -231,8 +234,9 @@ def _content(path: Path) -> str:
 
 
 def _common_folder(config: Config) -> Path | None:
-    """The folder that holds all that the options name; None if there is none, as on several drives."""
-    paths = {value for source in config.sources for _, value in source.options if isinstance(value, Path)}
+    """The folder that holds all files that the options name; None if there is none, as on several drives."""
+    named = {value for source in config.sources for _, value in source.options if isinstance(value, Path)}
+    paths = {path for path in named if not isinstance(path, RemotePath)}
     try:
         common = Path(os.path.commonpath(paths))
     except ValueError:

@@ -209,18 +209,19 @@ class TestCommand:
         assert (written / "index.html").read_bytes() == before
         assert not list(written.glob("0001-*"))
 
-    def test_progress(self, tmp_path, monkeypatch):
-        """On a terminal, of the number of images that are wanted."""
-        seen = []
+    def test_progress(self, written, tmp_path, monkeypatch):
+        """On a terminal: of the images or records that are looked at, which are 12."""
+        seen: list[tuple[int, int]] = []
 
         @contextmanager
-        def bar(before: str) -> Iterator[OnProgress]:
-            seen.append(before)
+        def bar() -> Iterator[OnProgress]:
             yield lambda done, total: seen.append((done, total))
 
         monkeypatch.setattr(reporting, "progress_bar", bar)
-        assert main(["preview", str(CONFIG), "--output", str(tmp_path), "--limit", "3"]) == 0
-        assert seen == ["choosing", (1, 3), (2, 3), (3, 3)]
+        for subject in (written, CONFIG):
+            seen.clear()
+            assert main(["preview", str(subject), "--output", str(tmp_path), "--only", "square"]) == 0
+            assert seen == [(number, 12) for number in range(1, 13)]
 
     def test_names_that_the_font_cannot_write_have_a_legend(self, tmp_path):
         """The seventh class is called so, and one image has an object of it."""
