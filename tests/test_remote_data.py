@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from maskflow_adapters.voc_folders import list_files
 from maskflow_convert import build_dataset, convert, dataset_from_config, load_config, validate
 from maskflow_convert.cli import main
 from maskflow_convert.config import Config
@@ -20,6 +21,7 @@ from maskflow_convert.errors import IssueError, OutputError, SourceError
 from maskflow_convert.inspection import inspect
 from maskflow_convert.output import Existing
 from maskflow_convert.records import Records
+from maskflow_convert.remote import path_of
 from stores import Store, a_store
 
 ROOT = Path(__file__).parents[1]
@@ -106,6 +108,19 @@ run: {executor: serial}
         (tmp_path / "c.yaml").write_text(text.replace("HOME", "s3://data/cells").replace("OUT", "s3://out/records"))
         convert(tmp_path / "c.yaml")
         assert written(store) == {path.name: path.read_bytes() for path in (tmp_path / "here").glob("*.tfrecord")}
+
+    def test_folders_of_others_are_passed_over(self, store, tmp_path):
+        names = ["a.xml", "b.XML", "c.txt", "images/d.xml", "images/deep/e.xml", "more/f.xml", "more/images/g.xml"]
+        for name in names:
+            (tmp_path / "voc" / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "voc" / name).touch()
+            store.put(f"data/voc/{name}", b"")
+        found = []
+        for root in (tmp_path / "voc", path_of("s3://data/voc")):
+            assert list(list_files(root / "more/images", (".xml",), [root])) == ["g"]
+            found.append(list_files(root, (".xml",), [root.parent, root, root / "images", None]))
+        assert list(found[1].items()) == list(found[0].items())
+        assert list(found[1]) == ["a", "b", "more/f", "more/images/g"]
 
     def test_requests(self, store):
         """The annotation file is fetched once, and each image."""

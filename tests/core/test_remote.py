@@ -123,6 +123,13 @@ class TestCommandLine:
         assert "SEC" not in told
         assert key in told
 
+    @pytest.mark.parametrize("key", ["sources[0].images", "output.layout", "nothing", "run.workers"])
+    def test_secrets_in_what_is_raised(self, key, tmp_path):
+        (tmp_path / "c.yaml").write_text("sources: [{adapter: coco, annotations: a.json, images: i}]")
+        with pytest.raises(ConfigError) as caught:
+            load_config(tmp_path / "c.yaml", [f"{key}=s3://KEY:SECRET@bucket/x"])
+        assert "SECRET" not in repr(caught.value) + str(caught.value)
+
     def test_secrets_in_a_yaml(self, tmp_path, capsys):
         text = "sources: [{adapter: voc, root: r, labels: 's3://KEY:SECRET@b/l', origin: 's3://KEY:SECRET@b/l'}]"
         (tmp_path / "c.yaml").write_text(text)
