@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
@@ -33,9 +36,14 @@ class Handler(SimpleHTTPRequestHandler):
 
     requests: ClassVar[Counter[tuple[str, str]]] = Counter()
     failing: ClassVar[dict[str, int]] = {}
+    hanging: ClassVar[threading.Event] = threading.Event()
+    released: ClassVar[threading.Event] = threading.Event()
 
     def answered(self) -> bool:
         self.requests[self.command, self.path] += 1
+        if self.hanging.is_set() and self.path.startswith("/images/"):
+            self.released.wait(30)
+            return True
         for part, status in self.failing.items():
             if part in self.path:
                 self.send_error(status)
@@ -58,9 +66,12 @@ class Handler(SimpleHTTPRequestHandler):
 def server() -> Iterator[str]:
     Handler.requests.clear()
     Handler.failing.clear()
+    Handler.hanging.clear()
+    Handler.released.clear()
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(SHAPES))) as serving:
         threading.Thread(target=serving.serve_forever).start()
         yield f"http://127.0.0.1:{serving.server_port}"
+        Handler.released.set()
         serving.shutdown()
 
 
@@ -110,4 +121,26 @@ def test_a_server_that_fails_is_no_fault_of_the_data(config, tmp_path, part, sta
     assert f"{part}" in done.stderr
     assert "the service fails, or does not let us in" in done.stderr
     assert str(status) in done.stderr
+    assert not (tmp_path / "out/dataset.json").exists()
+
+
+def test_interrupted_while_a_server_does_not_answer(config, tmp_path):
+    Handler.hanging.set()
+    (tmp_path / "temporary").mkdir()
+    command = [sys.executable, "-m", "maskflow_convert", "convert", str(config)]
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "temporary")}
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    process = subprocess.Popen(command, env=environment, start_new_session=True, stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, before)
+    limit = time.monotonic() + 30
+    while not any(path.startswith("/images/") for _, path in Handler.requests) and time.monotonic() < limit:
+        time.sleep(0.05)
+    assert list((tmp_path / "temporary").glob("maskflow-convert-*/*instances.json"))
+    time.sleep(1)  # in which all threads of both workers ask
+    begun = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    process.communicate()
+    assert time.monotonic() - begun < 4
+    assert process.returncode == 130
+    assert not list((tmp_path / "temporary").iterdir())
     assert not (tmp_path / "out/dataset.json").exists()
