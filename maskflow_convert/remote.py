@@ -14,7 +14,7 @@ import posixpath
 import re
 import stat
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache
@@ -31,6 +31,9 @@ _WEB = ("http", "https")
 _USER_IN = re.compile(r"[^/]*@|[^/]*:(?!\d+(/|$))")  # a secret key may hold '/', and the name of a bucket no ':'
 _WHOLE_OBJECTS = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "memory")
 """Stores in which an object is there when all of it has arrived, and not before."""
+
+_HAVE_BUCKETS = ("s3", "s3a", "gs", "gcs")
+_LONGEST = 1024  # bytes of a key, as S3 and Google have it
 
 _OPTIONS: Mapping[str, Mapping[str, Any]] = {name: {"max_concurrency": 1} for name in ("s3", "s3a")}
 """s3fs asks for the size of an object before it fetches it, unless it is to fetch it in one piece."""
@@ -195,7 +198,8 @@ class RemotePath(Path, PurePosixPath):
         mode = stat.S_IFDIR if info["type"] == "directory" else stat.S_IFREG
         facts = _facts(info)
         seconds = facts.modified // 10**9
-        return os.stat_result((mode, 0, 0, 1, 0, 0, facts.size, seconds, seconds, seconds))
+        fields = (mode, 0, 0, 1, 0, 0, facts.size, seconds, seconds, seconds)
+        return os.stat_result(fields, {"st_mtime_ns": facts.modified})
 
     def exists(self, **_: object) -> bool:
         """Whether there is a file, or a folder with one in it."""
@@ -215,7 +219,7 @@ class RemotePath(Path, PurePosixPath):
         Raises:
             FileNotFoundError: there is no such folder.
         """
-        return iter([self / name for name in self._listing("ls")])
+        return iter([self / name for name in self._entries()])
 
     def glob(self, pattern: str, **_: object) -> Iterator[RemotePath]:  # type: ignore[override]
         """The files and folders below this one that match; `**` stands for any number of folders."""
@@ -223,7 +227,7 @@ class RemotePath(Path, PurePosixPath):
 
         matches = re.compile(glob_translate(pattern)).match
         try:
-            names = self._listing("find" if "/" in pattern or "**" in pattern else "ls")
+            names = self._entries_below() if "/" in pattern or "**" in pattern else self._entries()
         except FileNotFoundError:
             return iter([])
         return iter([self / name for name in names if matches(name)])
@@ -238,8 +242,8 @@ class RemotePath(Path, PurePosixPath):
         Raises:
             FileNotFoundError: there is no such folder.
         """
-        found = self._listing("find").items()
-        return {name: _facts(info) for name, info in sorted(found) if info["type"] == "file"}
+        found = sorted(self._entries_below().items())
+        return {name: _facts(info) for name, info in found if info["type"] == "file"}
 
     # Content
 
@@ -252,8 +256,9 @@ class RemotePath(Path, PurePosixPath):
 
     def fetched(self) -> bytes:
         """All of a file, by one request."""
+        key = self._key_of_file()
         with self._service():
-            return cast(bytes, self._files().cat_file(self._key()))
+            return cast(bytes, self._files().cat_file(key))
 
     def open(  # type: ignore[override]
         self,
@@ -271,14 +276,16 @@ class RemotePath(Path, PurePosixPath):
 
     def stream(self) -> BinaryIO:
         """A long file, block by block; the next one is fetched while one is read."""
+        key = self._key_of_file()
         with self._service():
-            file = self._files().open(self._key(), "rb", block_size=_BLOCK, cache_type="background")
+            file = self._files().open(key, "rb", block_size=_BLOCK, cache_type="background")
         return cast(BinaryIO, io.BufferedReader(_Stream(self, file), 1 << 16))
 
     def download(self, target: Path) -> None:
         """Copy the file to this machine."""
+        key = self._key_of_file()
         with self._service():
-            self._files().get_file(self._key(), str(target))
+            self._files().get_file(key, str(target))
 
     # Changes; all of them raise OSError when the service fails, as a disk would
 
@@ -305,39 +312,61 @@ class RemotePath(Path, PurePosixPath):
     # fsspec
 
     def _files(self) -> Any:
-        if not self.resolve().is_absolute():  # it has led out of its bucket
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self))
         return _file_system(self.scheme)
 
     def _key(self) -> str:
-        return str(self._files()._strip_protocol(str(self.resolve())))
+        """How fsspec names the file.
+
+        Raises:
+            OSError, ValueError: no file can have such a name, which may come from data: no fault of the service.
+        """
+        text = str(self.resolve())
+        if _SCHEME.match(text) is None:  # it has led out of its bucket
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self))
+        if len(text.encode()) > _LONGEST:
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), str(self))
+        if any(character < " " for character in text):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), str(self))
+        return str(self._files()._strip_protocol(text))
+
+    def _key_of_file(self) -> str:
+        """As `_key`, of what may be a file, which a bucket may not."""
+        key = self._key()
+        if self.scheme in _HAVE_BUCKETS and "/" not in key.strip("/"):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(self))
+        return key
 
     def _info(self) -> Mapping[str, Any]:
+        key = self._key()
         with self._service():
-            info: Mapping[str, Any] = self._files().info(self._key())
+            info: Mapping[str, Any] = self._files().info(key)
         return {**info, "type": "directory"} if info.get("mimetype") == "text/html" else info
 
     def _type(self) -> str | None:
         try:
             return str(self._info()["type"])
-        except FileNotFoundError:
+        except (OSError, ValueError):  # nothing can have such a name
             return None
 
-    def _listing(self, how: str) -> Mapping[str, Mapping[str, Any]]:
-        """What the service says of each file and folder below this one: of all (`find`), or those in it (`ls`)."""
+    def _entries(self) -> Mapping[str, Mapping[str, Any]]:
+        """What the service says of each file and folder in this one, by its name."""
+        key = self._key_of_folder()
+        with self._service():
+            return _by_name(key, self._files().ls(key, detail=True))
+
+    def _entries_below(self) -> Mapping[str, Mapping[str, Any]]:
+        """What the service says of each file and folder below this one, by its path from here."""
+        key = self._key_of_folder()
+        with self._service():
+            found = _by_name(key, self._files().find(key, withdirs=True, detail=True).values())
+        if not found and not self.exists():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self))
+        return found
+
+    def _key_of_folder(self) -> str:
         if self.scheme in _WEB:
             raise self._unsupported("is on a web server, and these do not list what they have")
-        with self._service():
-            if how == "find":
-                found = self._files().find(self._key(), withdirs=True, detail=True).values()
-            else:
-                found = self._files().ls(self._key(), detail=True)
-        begin = len(self._key()) + 1
-        names = {info["name"].rstrip("/")[begin:]: info for info in found}
-        names.pop("", None)  # the mark of the folder itself
-        if not names and how == "find" and not self.exists():
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self))
-        return names
+        return self._key()
 
     @contextmanager
     def _service(self) -> Iterator[None]:
@@ -397,6 +426,13 @@ class _Stream(io.RawIOBase):
         if not self.closed:
             self._file.close()
         super().close()
+
+
+def _by_name(folder: str, found: Iterable[Mapping[str, Any]]) -> Mapping[str, Mapping[str, Any]]:
+    """What is below a folder by its path from there, without the mark that some stores have of the folder itself."""
+    names = {info["name"].rstrip("/")[len(folder) + 1 :]: info for info in found}
+    names.pop("", None)
+    return names
 
 
 def _plain(part: str) -> str:

@@ -183,6 +183,14 @@ class TestImages:
         report = convert(remote("coco", "on_error=skip-image"))
         assert report.total.images_dropped == {"image-unreadable": 1}
 
+    @pytest.mark.parametrize("name", ["a\0b.png", "a::b://c.png", "long" * 300 + ".png", "new\nline.png", "[a]*.png"])
+    def test_names_that_no_file_can_have(self, store, name):
+        """They are a fault of the data, and not one that the service is asked about."""
+        tree = {"images": [{"id": 1, "file_name": name}], "annotations": [], "categories": [{"id": 1, "name": "disc"}]}
+        store.put("data/shapes-coco/instances.json", json.dumps(tree).encode())
+        report = convert(remote("coco", "on_error=skip-image", "classes.names=[disc]"))
+        assert report.total.images_dropped.keys() < {"image-missing", "image-unreadable"}
+
     @pytest.mark.parametrize("error", [PermissionError("Forbidden"), OSError(5, "SlowDown"), RuntimeError("no name")])
     def test_a_service_that_fails_costs_no_image(self, store, error):
         failing(store, "GET", "/images/", error)

@@ -243,8 +243,24 @@ class TestReading:
         assert [(folder / name).is_file() for name in ("one.jpg", "deep", "x")] == [True, False, False]
         assert [(folder / name).is_dir() for name in ("one.jpg", "deep", "x")] == [False, True, False]
         assert [(folder / name).exists() for name in ("one.jpg", "deep", "x")] == [True, True, False]
-        assert (folder / "one.jpg").stat().st_size == 3
+        status = (folder / "one.jpg").stat()
+        assert (status.st_size, status.st_mtime_ns) == (3, (folder / "one.jpg").facts().modified)
         assert (folder / "one.jpg").facts().size == 3
+
+    @pytest.mark.parametrize("name", ["a\0b", "half \ud800", "long" * 300])
+    def test_names_that_no_file_can_have(self, store, name):
+        path = path_of("s3://bucket/a") / name
+        assert not path.exists()
+        with pytest.raises((OSError, ValueError)):
+            path.read_bytes()
+        assert not store.requests
+
+    def test_a_bucket_is_no_file(self, store):
+        bucket = path_of("s3://bucket")
+        assert bucket.is_dir()
+        for use in (bucket.read_bytes, bucket.stream, bucket.facts):
+            with pytest.raises(IsADirectoryError):
+                use()
 
     def test_listing(self, store):
         folder = path_of("s3://bucket")
