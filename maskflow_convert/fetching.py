@@ -59,7 +59,8 @@ def fetched_ahead(paths: Iterable[Path]) -> Iterator[Path]:
     for path in rest:
         if isinstance(path, RemotePath):
             try:
-                for fetched in in_order(_fetch, chain([path], rest)):
+                for future in in_order(_fetch, chain([path], rest)):
+                    fetched = future.result()
                     AT_HAND.files = fetched.files
                     yield fetched.subject
             finally:
@@ -72,8 +73,8 @@ def _fetch(path: Path) -> Fetched[Path]:
     return Fetched(path, fetch_files([path] if isinstance(path, RemotePath) else ()))
 
 
-def in_order(work: Callable[[T], Fetched[Any]], tasks: Iterable[T]) -> Generator[Fetched[Any], None, None]:
-    """What `work` makes of each task in turn, done by threads ahead of that; what it raises is raised in its turn."""
+def in_order(work: Callable[[T], Fetched[Any]], tasks: Iterable[T]) -> Generator[Future[Fetched[Any]], None, None]:
+    """What `work` makes of each task in turn, or raises, done by threads ahead of that."""
     rest = iter(tasks)
     waiting: deque[Future[Fetched[Any]]] = deque()
     threads = _Threads(THREADS)
@@ -83,7 +84,7 @@ def in_order(work: Callable[[T], Fetched[Any]], tasks: Iterable[T]) -> Generator
             waiting.extend(threads.begin(work, task) for task in islice(rest, room))
             if not waiting:
                 return
-            yield waiting.popleft().result()
+            yield waiting.popleft()
     finally:
         for future in waiting:
             future.cancel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -42,7 +43,7 @@ def _reads_remotely(adapter: AnyAdapter) -> bool:
 class _InTurn(Adapter[Any, Any]):
     """An adapter whose records have been read already when their turn comes."""
 
-    def __init__(self, adapter: AnyAdapter, samples: Iterator[Fetched[Sample]]) -> None:
+    def __init__(self, adapter: AnyAdapter, samples: Iterator[Future[Fetched[Sample]]]) -> None:
         super().__init__(adapter.options)
         self._adapter = adapter
         self._samples = samples
@@ -51,7 +52,7 @@ class _InTurn(Adapter[Any, Any]):
         return self._adapter.index()
 
     def read(self, record: object) -> Sample:
-        fetched = next(self._samples)
+        fetched = next(self._samples).result()
         AT_HAND.files = fetched.files
         return fetched.subject
 

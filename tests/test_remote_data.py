@@ -88,6 +88,22 @@ class TestReading:
         convert(remote(name))
         assert written(store) == shards(name)
 
+    def test_a_broken_record_is_one_image(self, store, tmp_path):
+        """What an adapter raises for one image, as here for its mask, leaves the next one as it is."""
+        shutil.copytree(CONFIGS / "shapes-voc", tmp_path / "voc")
+        masks = sorted((tmp_path / "voc/SegmentationObject").iterdir())
+        for mask in masks[:2]:
+            mask.write_bytes(b"no mask")
+        store.put_folder("data/voc", tmp_path / "voc")
+        totals = []
+        for root, out in ((tmp_path / "voc", tmp_path / "out"), ("s3://data/voc", "s3://out/records")):
+            text = f"sources: [{{adapter: voc, root: '{root}'}}]\noutput: {{directory: '{out}'}}\non_error: skip-image"
+            (tmp_path / "c.yaml").write_text(text)
+            totals.append(convert(load_config(tmp_path / "c.yaml", ["run.executor=serial"])).total)
+        assert totals[0] == totals[1]
+        assert totals[1].images_dropped == {"mask-unreadable": 2, "image-skipped": 1}  # voc_205 has a box alone
+        assert written(store) == {path.name: path.read_bytes() for path in (tmp_path / "out").glob("*.tfrecord")}
+
     def test_a_plugin_that_knows_of_no_store(self, store, tmp_path):
         """`glob`, `/`, `is_file`, `with_suffix` and `read_labels`, as its README has it."""
         (tmp_path / "images").mkdir()
@@ -223,7 +239,8 @@ class TestWriting:
         puts = store.asked("PUT")
         assert len(puts) == len(set(puts))
         assert puts[0] == "out/records/unfinished.json"
-        assert puts[-1] == "out/records/dataset.json"
+        after = puts[puts.index("out/records/dataset.json") + 1 :]
+        assert [Path(key).suffix for key in after] == [".html", ".jpg", ".md"]  # the card, which it is whole without
         for number, key in enumerate(puts):
             if "-of-" in key and key.endswith(".json"):
                 assert key.replace(".json", ".tfrecord") in puts[:number]

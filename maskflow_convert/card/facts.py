@@ -16,6 +16,7 @@ from maskflow_convert import registry
 from maskflow_convert.amounts import count_text, size_text
 from maskflow_convert.catalogue import CATALOGUE, Rule, Severity
 from maskflow_convert.config import Config, Source
+from maskflow_convert.copies import copy_of
 from maskflow_convert.image.overlay import Rgb
 from maskflow_convert.manifest import Manifest
 from maskflow_convert.prepare import DataSet
@@ -226,7 +227,7 @@ def _content(path: Path) -> str:
         size = path.stat().st_size
         if size > _LARGEST_HASHED:
             return f" ({size_text(size)})"
-        with path.open("rb") as file:
+        with copy_of(path).open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         return f" ({size_text(size)}, SHA-256 {digest})"
     except OSError:
