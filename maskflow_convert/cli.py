@@ -194,6 +194,16 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
     inspect.set_defaults(run=_inspect)
 
+    schema = commands.add_parser("schema", help="what is read and written, as JSON for editors and programs")
+    subject = schema.add_subparsers(required=True, metavar="config|sample|record")
+    schemas = {
+        "config": "the JSON Schema of a YAML, with the options of the installed adapters; editors complete by it",
+        "sample": "the JSON Schema of what adapters yield",
+        "record": "the features of a written record",
+    }
+    for name, meaning in schemas.items():
+        subject.add_parser(name, help=meaning, description=meaning).set_defaults(run=_schema, subject=name)
+
     adapters = commands.add_parser("adapters", help="the formats that can be read")
     what = adapters.add_subparsers(required=True, metavar="list|show|new")
     what.add_parser("list", help="the installed adapters").set_defaults(run=_list_adapters)
@@ -387,6 +397,22 @@ def _inspect(options: argparse.Namespace) -> int:
         sys.stdout.write(inspection.model_dump_json(indent=2) + "\n")
     else:
         print_result(inspection_tables(inspection))
+    return 0
+
+
+def _schema(options: argparse.Namespace) -> int:
+    from maskflow_convert.schema import config_schema, record_schema, sample_schema
+
+    match options.subject:
+        case "config":
+            schema, faults = config_schema()
+            for fault in faults:
+                _tell(f"left out: {fault}")
+        case "sample":
+            schema = sample_schema()
+        case _:
+            schema = record_schema()
+    sys.stdout.write(json.dumps(schema, ensure_ascii=False, indent=2) + "\n")
     return 0
 
 
