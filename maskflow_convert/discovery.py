@@ -206,7 +206,7 @@ def _rank(near: Path, folder: Path, split: str | None) -> tuple[bool, int, bool,
     up, down = _steps(near, folder)
     way = "/".join(folder.parts[-down:] if down else ()).lower()
     is_other_split = split is not None and split_named(way) not in (None, split)
-    return bool(_OF_OTHERS.search(way)), up, is_other_split, not _OF_IMAGES.search(way), down
+    return bool(_OF_OTHERS.search(way)), up, is_other_split, down > 0 and not _OF_IMAGES.search(way), down
 
 
 def _steps(one: Path, other: Path) -> tuple[int, int]:

@@ -29,7 +29,7 @@ _SAMPLED_ANNOTATIONS = 200
 _MOST_BYTES = 2**30  # that are gone through for the first images and annotations of a file
 _MOST_BYTES_AT_ONCE = 2**26  # of a file that is made up out of the ordinary
 
-_LISTS = re.compile(rb'"(images|annotations|categories)"\s*:\s*\[')
+_LISTS = re.compile(rb'"(images|annotations|categories|licenses|info)"\s*:\s*[\[{]')
 _RESULTS = re.compile(rb'\A\s*\[\s*\{\s*"(image_id|category_id|bbox|score|segmentation)"\s*:')
 _LABEL_STUDIO = re.compile(rb'\A\s*\[\s*\{\s*"id"\s*:\s*\d+\s*,\s*"(annotations|completions|data)"\s*:')
 _NAMED = re.compile(r"coco|instance|annot|train|val|test")
