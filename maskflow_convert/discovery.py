@@ -19,7 +19,7 @@ import os
 import re
 import stat
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
@@ -153,7 +153,14 @@ class Tree:
         """A path as messages name it, from the root on; the root is `.`."""
         return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)
 
-    def home_of(self, names: Sequence[str], *, near: Path, split: str | None = None) -> tuple[Path, int] | None:
+    def home_of(
+        self,
+        names: Sequence[str],
+        *,
+        near: Path,
+        split: str | None = None,
+        other_than: Collection[Path | None] = (),
+    ) -> tuple[Path, int] | None:
         """The folder from which most of these file names lead to files, and how many; None if none does.
 
         Of several, it is rather none of masks, and rather one close by, called after the split, or as folders of images
@@ -163,9 +170,11 @@ class Tree:
             names: some names of files, perhaps with folders before them.
             near: the folder that the search begins at.
             split: the split that the files belong to.
+            other_than: folders that it is not.
         """
         best: tuple[_Rank, Path] | None = None
-        for folder in nsmallest(_MOST_TRIED, self.folders, key=lambda folder: sum(_steps(near, folder))):
+        folders = (folder for folder in self.folders if folder not in other_than)
+        for folder in nsmallest(_MOST_TRIED, folders, key=lambda folder: sum(_steps(near, folder))):
             if count := sum(self.has_file(folder / name) for name in names):
                 rank = _rank(near, (folder / names[0]).parent, split)
                 best = min(filter(None, (best, ((-count, *rank), folder))))

@@ -145,8 +145,8 @@ def _images(tree: Tree, home: _Home, names: Sequence[str]) -> Path | None:
     usual = home.path / "JPEGImages"
     if any(tree.has_file(usual / file) for file in files):
         return usual
-    found = tree.home_of(files, near=home.path)
-    return None if found is None or found[0] in (home.object_masks, home.class_masks) else found[0]
+    found = tree.home_of(files, near=home.path, other_than=(home.object_masks, home.class_masks))
+    return found[0] if found else None
 
 
 def _lists(tree: Tree, home: _Home) -> list[dict[str, object]]:

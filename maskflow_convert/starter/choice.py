@@ -13,6 +13,7 @@ from maskflow_convert import registry
 from maskflow_convert.characters import visible
 from maskflow_convert.discovery import Confidence, Tree
 from maskflow_convert.errors import ConfigError, SourceError
+from maskflow_convert.reporting import count_text
 from maskflow_convert.starter.search import Candidate, Search, left_out_lines
 from maskflow_convert.starter.telling import choices
 
@@ -75,7 +76,8 @@ def _nothing(found: Search) -> str:
     """What to say where there is nothing to be converted."""
     if found.candidates:
         return "\n".join(("nothing of that kind is among what was found:", *choices(found.candidates)))
-    lines = [f"holds no data set that an installed adapter recognises, among {found.tree.n_files:,} files"]
+    files = count_text(found.tree.n_files, "file")
+    lines = [f"holds no data set that an installed adapter recognises, among {files}"]
     lines += [f"  {line}" for line in (*left_out_lines(found), *found.tree.unseen)]
     lines.append(
         "`maskflow-convert adapters list` tells what can be read; `adapters new` begins an adapter of your own"

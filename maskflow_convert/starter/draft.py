@@ -123,9 +123,9 @@ class Draft:
             yield "classes:"
             yield from _wrapped("  names: [", map(scalar, names), "]")
         else:
-            several = f"The {len(names)} classes are" if len(names) > 1 else "The class is"
-            shown = [*map(scalar, names[:_MOST_CLASSES]), *(["..."] if len(names) > _MOST_CLASSES else [])]
-            yield from _comment(f"{several} numbered from 1, as the source lists them: {', '.join(shown)}.")
+            shown = ", ".join([*map(scalar, names[:_MOST_CLASSES]), *(["..."] if len(names) > _MOST_CLASSES else [])])
+            several = f"The {len(names)} classes are numbered from 1, as the source lists them: {shown}."
+            yield from _comment(several if len(names) > 1 else f"The one class is number 1: {shown}.")
             yield from _comment("For others, or another order: `classes: {names: [...], unknown: skip}`.")
         if alike := _alike(names):
             renamed = ", ".join(f"{scalar(one)}: {scalar(other)}" for one, other in alike.items())

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from hashlib import blake2b
 from itertools import chain, islice
 from typing import Literal
 
@@ -21,16 +22,17 @@ from maskflow_convert.examine import Examiner, OpenImage, Size
 from maskflow_convert.executors import Tick
 from maskflow_convert.image import survey
 from maskflow_convert.issues import Issue
-from maskflow_convert.plan import Item, make_plan
+from maskflow_convert.plan import Item
 from maskflow_convert.prepare import DataSet, prepare
 from maskflow_convert.sample import Image
 from maskflow_convert.spawn import start, stop
 from maskflow_convert.worker import Failed, Finished, pack
 
 SECONDS = 10.0  # for images
-SECONDS_TO_INDEX = 30.0
+SECONDS_TO_INDEX = 60.0
 
 _FIRST = 64  # images that the settings are found by
+_MOST = 4096
 
 
 @dataclass(frozen=True)
@@ -114,20 +116,13 @@ def look_through(sources: Sequence[Source], *, seconds: float) -> Look:
     Raises:
         SourceError, PluginError: as in `look_at`.
     """
-    limit = time.monotonic() + seconds
-    config = Config(sources=tuple(sources), image=Images(ids="sequential"), on_error=OnError.SKIP_OBJECT)
-    data_set = prepare(config)
-    return _look(data_set, Needs(ids=_ids(data_set)), limit)
-
-
-def _ids(data_set: DataSet) -> Literal["source", "sequential"]:
-    """Whether the images can keep the ids of the sources."""
-    config = data_set.config.model_copy(update={"image": Images(ids="source")})
+    config, needs = Config(sources=tuple(sources), on_error=OnError.SKIP_OBJECT), Needs()
     try:
-        make_plan(config, data_set.indexes)
-    except ConfigError:
-        return "sequential"
-    return "source"
+        data_set = prepare(config)
+    except ConfigError:  # ids of the sources occur twice
+        needs = Needs(ids="sequential")
+        data_set = prepare(config.model_copy(update={"image": Images(ids=needs.ids)}))
+    return _look(data_set, needs, time.monotonic() + seconds)
 
 
 def _improved(seen: Look) -> Needs:
@@ -147,11 +142,11 @@ def _look(data_set: DataSet, needs: Needs, limit: float) -> Look:
 
     If the first of them need other settings, all is begun anew with these.
     """
-    image, objects = Images(ids="sequential", depth=needs.depth), Objects(boxes=needs.boxes)
+    image, objects = Images(ids=needs.ids, depth=needs.depth), Objects(boxes=needs.boxes)
     config = data_set.config.model_copy(update={"image": image, "objects": objects})
     examiner = Examiner(config, data_set.classes, data_set.adapters)
     open_image = _decode(config) if needs.opens_images else _measure
-    images = _drawn(data_set)
+    images = iter(_drawn(data_set))
 
     def examine(some: Iterable[Item]) -> Look:
         for item in some:
@@ -191,17 +186,10 @@ def _seen(data_set: DataSet, needs: Needs, examiner: Examiner) -> Look:
     )
 
 
-def _drawn(data_set: DataSet) -> Iterator[Item]:
-    """All images, in rounds of eight times as many, so that those before any end are drawn from all."""
-    done: set[tuple[int, str]] = set()
-    count = _FIRST
-    while len(done) < data_set.n_images:
-        for shard in data_set.sampled(count).shards:
-            for item in shard.items:
-                if (name := (item.source, item.entry.key)) not in done:
-                    done.add(name)
-                    yield item
-        count *= 8
+def _drawn(data_set: DataSet) -> Sequence[Item]:
+    """Images, many at the most, such that those before any end are drawn from all."""
+    items = [item for shard in data_set.sampled(_MOST).shards for item in shard.items]
+    return sorted(items, key=lambda item: blake2b(item.entry.key.encode("utf-8", "surrogatepass")).digest())
 
 
 def _decode(config: Config) -> OpenImage[None]:

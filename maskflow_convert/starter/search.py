@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
 from maskflow_convert import registry
 from maskflow_convert.config import Source, is_split_name
-from maskflow_convert.discovery import Found, LeftOut, Tree
+from maskflow_convert.discovery import Confidence, Found, LeftOut, Tree
 from maskflow_convert.errors import MaskflowError, SourceError
 from maskflow_convert.registry import AnyAdapter
 
@@ -91,16 +90,18 @@ def _discoveries(name: str, adapter: type[AnyAdapter], tree: Tree) -> Iterator[C
         raise _FaultError(f"{registry.describe(name)} failed to look into the folder: {told}") from error
     for each in found:
         match each:
-            case LeftOut():
+            case LeftOut(path=Path(), reason=str()):
                 yield each
-            case Found(sources=[_, *_]):
+            case Found(path=Path(), reason=str(), sources=[_, *_], confidence=Confidence(), notes=[*_]):
                 sources = tuple(_source(name, adapter, options) for options in each.sources)
                 yield Candidate(name, tree.told(each.path), each, sources)
             case _:
                 raise _FaultError(f"{registry.describe(name)} found {each!r}, which is no Found with sources")
 
 
-def _source(name: str, adapter: type[AnyAdapter], given: Mapping[str, Any]) -> Source:
+def _source(name: str, adapter: type[AnyAdapter], given: object) -> Source:
+    if not isinstance(given, Mapping):
+        raise _FaultError(f"{registry.describe(name)} found the source {given!r}, which is no mapping")
     split = given.get("split")
     options = {key: value for key, value in given.items() if key not in _SOURCE_KEYS}
     try:

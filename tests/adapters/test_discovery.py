@@ -394,7 +394,11 @@ VOC_LAYOUTS: dict[str, tuple[Files, list[tuple[str, str, list[dict[str, str]]]]]
         [(".", "sure", [{"root": "."}])],
     ),
     "images elsewhere": (
-        {"voc/Annotations/a.xml": voc(), "voc/SegmentationObject/a.png": "", "pictures/a.bmp": ""},
+        {
+            **{f"voc/Annotations/{name}.xml": voc() for name in "ab"},
+            **{f"voc/SegmentationObject/{name}.png": "" for name in "ab"},
+            "pictures/a.png": "",
+        },
         [("voc", "sure", [{"root": "voc", "images": "pictures"}])],
     ),
     "no images": (

@@ -174,6 +174,11 @@ class TestHomeOf:
         tree = Tree.of(make(tmp_path, "few/a.png", "many/a.png", "many/b.png"))
         assert tree.home_of(["a.png", "b.png", "c.png"], near=tree.root) == (tree.root / "many", 2)
 
+    def test_another_folder(self, tmp_path):
+        tree = Tree.of(make(tmp_path, "few/a.png", "many/a.png", "many/b.png"))
+        found = tree.home_of(["a.png", "b.png"], near=tree.root, other_than=[tree.root / "many", None])
+        assert found == (tree.root / "few", 1)
+
     def test_names_with_folders(self, tmp_path):
         tree = Tree.of(make(tmp_path, "x/data/batch_1/a.png", "annotations/"))
         assert tree.home_of(["batch_1/a.png"], near=tree.root / "annotations") == (tree.root / "x/data", 1)

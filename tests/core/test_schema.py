@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import jsonschema
 import pytest
 from ruamel.yaml import YAML
 
+from core.plugins import installing
 from maskflow_convert import Sample, load_config, registry
 from maskflow_convert.cli import main
 from maskflow_convert.errors import ConfigError
@@ -36,18 +38,7 @@ def built_in_only(monkeypatch):
 @pytest.fixture
 def install(monkeypatch, tmp_path):
     """Install a distribution that offers an adapter: `install(name, code)`."""
-    monkeypatch.syspath_prepend(str(tmp_path))
-    registry.load.cache_clear()
-
-    def install(name: str, code: str) -> None:
-        module = re.sub(r"\W", "_", f"plugin_{tmp_path.name}")
-        (tmp_path / f"{module}.py").write_text(code)
-        info = tmp_path / f"{module}-1.5.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.5\n")
-        (info / "entry_points.txt").write_text(f"[maskflow_convert.adapters]\n{name} = {module}:Mine\n")
-
-    yield install
+    yield partial(installing.install, tmp_path, monkeypatch)
     registry.load.cache_clear()
     registry.describe.cache_clear()
 
