@@ -9,9 +9,10 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from io import FileIO
 from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -21,13 +22,17 @@ from maskflow_adapters.json_objects import IrregularError, Objects
 from maskflow_convert import Confidence, Found, LeftOut, Tree
 from maskflow_convert.discovery import family_of, split_named
 
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
 _MOST_FILES = 300
 _MOST_OF_A_FOLDER = 50
 _HEAD = 1 << 14  # bytes
 _SAMPLED_IMAGES = 20
 _SAMPLED_ANNOTATIONS = 200
 _MOST_BYTES = 2**30  # that are gone through for the first images and annotations of a file
-_MOST_BYTES_AT_ONCE = 2**26  # of a file that is made up out of the ordinary
+_MOST_BETWEEN = 2**24  # bytes between two objects
+_MOST_BYTES_AT_ONCE = 2**24  # of a file that is made up out of the ordinary
 
 _LISTS = re.compile(rb'"(images|annotations|categories|licenses|info)"\s*:\s*[\[{]')
 _RESULTS = re.compile(rb'\A\s*\[\s*\{\s*"(image_id|category_id|bbox|score|segmentation)"\s*:')
@@ -136,8 +141,9 @@ def _look(path: Path) -> _Glance | None:
     """Go through a file until there are some of both; None if it is made up out of the ordinary."""
     texts: dict[str, list[bytes]] = {}
     try:
-        with path.open("rb", buffering=0) as file:
+        with _Impatient(path) as file:
             for portion in Objects(file):
+                file.patience = _MOST_BETWEEN
                 if portion.name in ("images", "annotations") and portion.name not in texts:
                     texts[portion.name] = portion.texts()
                 if len(texts) == 2 or portion.offset > _MOST_BYTES:
@@ -145,6 +151,17 @@ def _look(path: Path) -> _Glance | None:
     except IrregularError:
         return None
     return _Glance(_parsed(texts.get("images", ()), _SAMPLED_IMAGES), _annotations(texts.get("annotations", ())))
+
+
+class _Impatient(FileIO):
+    """A file that ends where too many bytes were read without an object among them."""
+
+    patience = _MOST_BETWEEN
+
+    def readinto(self, buffer: Buffer, /) -> int:
+        count = super().readinto(memoryview(buffer)[: max(0, self.patience)]) or 0
+        self.patience -= count
+        return count
 
 
 class _Lists(msgspec.Struct):

@@ -49,7 +49,7 @@ def discover(tree: Tree) -> Iterator[Found]:
         files = [file for home, some in samples.items() if home.is_relative_to(folder) for file in some]
         sources.append({"annotations": folder, **_labels(tree, folder, files), **({"split": split} if split else {})})
         if lost := [file for file in files if not _has_image(tree, folder, file)]:
-            images = _images(tree, folder, lost, split)
+            images = _images(tree, folder, lost[:_MOST_HEADS], split)
             sources[-1] |= {"images": images} if images else {}
             notes += (
                 [] if images else [f"The image of {tree.told(lost[0].path)} was not found: {lost[0].image_name!r}."]

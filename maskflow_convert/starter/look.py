@@ -59,6 +59,7 @@ class Look:
         images: how many there are of each split.
         examined: how many images were looked at.
         missing: how many of them have no file.
+        written: how many of them would be written.
         objects: those in them.
         boxes: those of them that have a box and no mask.
         errors: how many there are of each code that would stop a conversion, and what each cost.
@@ -71,6 +72,7 @@ class Look:
     images: dict[str, int]
     examined: int = 0
     missing: int = 0
+    written: int = 0
     objects: int = 0
     boxes: int = 0
     errors: Counter[str] = field(default_factory=Counter)
@@ -179,6 +181,7 @@ def _seen(data_set: DataSet, needs: Needs, examiner: Examiner) -> Look:
         dict(images),
         examined=tally.images_found,
         missing=tally.images_dropped["image-missing"],
+        written=tally.images_written,
         objects=tally.objects_found,
         boxes=sum(issue.code == "object-box-only" for issue in examiner.issues),
         errors=errors,

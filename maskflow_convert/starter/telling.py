@@ -97,6 +97,8 @@ def _seen(look: Look | None) -> Iterator[Text]:
         for code, count in look.errors.most_common():
             yield Text.assemble(f"  {count:>6,}  ", (code, "bold"), f"  {CATALOGUE[code].meaning}")
             yield Text(f"          First: {visible(look.examples[code].told)}", "dim")
+    if not look.written:
+        yield Text("Nothing is left of these images: correct them before you convert.", "bold red")
 
 
 def _next(draft: Draft, *, writes_schema: bool) -> Iterator[Text]:

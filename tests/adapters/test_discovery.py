@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -460,3 +462,51 @@ def test_voc_tells_what_it_missed(tmp_path):
 
 def test_shapes_need_no_folder(tmp_path):
     assert discovered(ShapesAdapter, make(tmp_path, {"a.png": ""})) == ([], {})
+
+
+# What a stranger made to do harm
+
+
+HOSTILE: dict[str, tuple[str, bytes, int]] = {
+    "a list that never comes": ("a.json", b'{"images": [', 1 << 32),
+    "annotations that never come": (
+        "a.json",
+        b'{"images": [{"id": 1, "file_name": "a.jpg"}], "annotations": [',
+        1 << 32,
+    ),
+    "shapes that never come": ("a.json", b'{"shapes": [', 1 << 32),
+    "a string of quotes": ("a.json", b'{"images": ["' + b'\\"' * (1 << 24), 0),
+    "nothing but brackets": ("a.json", b'{"images": [' + b"[" * (1 << 24), 0),
+    "nothing but objects": ("a.json", b'{"images": [' + b"{}," * (1 << 22), 0),
+    "results that are none": ("a.json", b"[{" + b'"image_id" ' * 6000, 0),
+    "a name of spaces": ("a.xml", b"<annotation><object><bndbox><filename>" + b" " * 60_000, 0),
+    "roots without end": ("a.xml", b"<annotations>" * 5000, 0),
+}
+
+
+@pytest.mark.parametrize(("name", "head", "size"), HOSTILE.values(), ids=list(HOSTILE))
+def test_hostile_files_take_little_time(tmp_path, name, head, size):
+    """`size` is that of a file whose rest is a hole."""
+    with (tmp_path / name).open("wb") as file:
+        file.write(head)
+        file.truncate(max(size, len(head)))
+    tree = Tree.of(tmp_path)
+    begin = time.process_time()
+    for adapter in (CocoAdapter, LabelmeAdapter, VocAdapter):
+        list(adapter.discover(tree))
+    assert time.process_time() - begin < 10
+
+
+def test_pipes_are_not_waited_for(tmp_path):
+    for name in (
+        "instances.json",
+        "Annotations/a.xml",
+        "b.json",
+        "ImageSets/Main/train.txt",
+        "SegmentationObject/a.png",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        os.mkfifo(tmp_path / name)
+    tree = Tree.of(tmp_path)
+    for adapter in (CocoAdapter, LabelmeAdapter, VocAdapter):
+        assert discovered(adapter, tree) == ([], {})

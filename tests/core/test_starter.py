@@ -617,6 +617,16 @@ def test_what_is_often_wanted_too_are_settings(drafted, tmp_path):
     load_config("more.yaml")
 
 
+def test_nothing_is_left(run, tmp_path):
+    folder = coco(tmp_path / "data", 2)
+    for path in (folder / "images").iterdir():
+        path.write_text("no image")
+    code, out, _ = run("init", folder)
+    assert code == 0
+    assert "Nothing is left of these images: correct them before you convert." in out
+    assert run("convert", "data.yaml")[0] == 0
+
+
 class TestLook:
     def test_each_image_once(self, tmp_path):
         seen = look_through(search(coco(tmp_path / "d", 100, mode=None)).candidates[0].sources, seconds=60)
