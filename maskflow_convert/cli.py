@@ -196,7 +196,11 @@ def _parser() -> argparse.ArgumentParser:
     inspect.set_defaults(run=_inspect)
 
     init = commands.add_parser(
-        "init", help="look into a folder, and write the YAML that converts what is there", epilog=_EXIT_CODES
+        "init",
+        help="look into a folder, and write the YAML that converts what is there",
+        description="Look into a folder, find its data set, and write the YAML that converts it. If there are several, "
+        "you are asked which; without a terminal, say so by --format, --only or --all.",
+        epilog=_EXIT_CODES,
     )
     init.add_argument("folder", metavar="FOLDER", type=Path, help="where images and annotations are")
     init.add_argument(

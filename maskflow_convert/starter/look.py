@@ -130,8 +130,6 @@ def look_through(sources: Sequence[Source], *, seconds: float) -> Look:
 def _improved(seen: Look) -> Needs:
     """The settings that do away with the errors that were seen, as far as settings can."""
     needs = seen.needs
-    if needs.opens_images and seen.missing == seen.examined > 0:
-        return replace(needs, opens_images=False)
     if needs.boxes == "error" and seen.boxes:
         return replace(needs, boxes="rectangle" if seen.boxes == seen.objects else "skip")
     if needs.depth == 8 and seen.errors["image-depth-loss"]:
@@ -142,7 +140,7 @@ def _improved(seen: Look) -> Needs:
 def _look(data_set: DataSet, needs: Needs, limit: float) -> Look:
     """Examine images, drawn by a hash of their keys, until the time is up or there are no more.
 
-    If the first of them need other settings, all is begun anew with these.
+    If they need other settings, all is begun anew with these; as a rule the first few of them tell.
     """
     image, objects = Images(ids=needs.ids, depth=needs.depth), Objects(boxes=needs.boxes)
     config = data_set.config.model_copy(update={"image": image, "objects": objects})
@@ -159,9 +157,13 @@ def _look(data_set: DataSet, needs: Needs, limit: float) -> Look:
         return _seen(data_set, needs, examiner)
 
     seen = examine(islice(images, _FIRST))
+    if _improved(seen) == needs and time.monotonic() < limit:
+        seen = examine(images)
+        if seen.missing == seen.examined > 0:
+            return _look(data_set, replace(needs, opens_images=False), limit)
     if (better := _improved(seen)) != needs:
         return _look(data_set, better, limit) if time.monotonic() < limit else replace(seen, needs=better)
-    return examine(images) if time.monotonic() < limit else seen
+    return seen
 
 
 def _seen(data_set: DataSet, needs: Needs, examiner: Examiner) -> Look:

@@ -20,6 +20,7 @@ from maskflow_convert.starter.draft import Draft, seen
 from maskflow_convert.starter.look import Look
 from maskflow_convert.starter.search import Candidate, Search, left_out_lines
 
+_MOST_SHOWN = 20  # data sets
 _CONFIDENCES = {Confidence.SURE: "sure", Confidence.LIKELY: "likely", Confidence.GUESS: "a guess"}
 
 
@@ -42,8 +43,10 @@ def choices(candidates: Sequence[Candidate]) -> Iterator[str]:
     """The data sets to choose from, a line each, numbered from 1."""
     rows = [(each.adapter, visible(each.name), _why(each)) for each in candidates]
     adapter, name = (max(len(row[column]) for row in rows) for column in (0, 1))
-    for number, row in enumerate(rows, start=1):
+    for number, row in enumerate(rows[:_MOST_SHOWN], start=1):
         yield f"{number:>3}  {row[0]:<{adapter}}  {row[1]:<{name}}  {row[2]}"
+    if len(rows) > _MOST_SHOWN:
+        yield f"     and {len(rows) - _MOST_SHOWN:,} more"
 
 
 def _why(candidate: Candidate) -> str:
@@ -69,9 +72,11 @@ def _source_line(found: Search, source: Source) -> str:
 
 def _passed_over(draft: Draft) -> Iterator[Text]:
     found = draft.found
-    for other in found.candidates:
-        if other not in draft.chosen:
-            yield Text(f"Not taken: {other.adapter} in {visible(other.name)}, {_why(other)}.", "dim")
+    others = [each for each in found.candidates if each not in draft.chosen]
+    for other in others[:_MOST_SHOWN]:
+        yield Text(f"Not taken: {other.adapter} in {visible(other.name)}, {_why(other)}.", "dim")
+    if len(others) > _MOST_SHOWN:
+        yield Text(f"Not taken: {len(others) - _MOST_SHOWN:,} more.", "dim")
     for line in left_out_lines(found):
         yield Text(f"Left out: {visible(line)}.", "dim")
     for sentence in found.tree.unseen:
@@ -83,8 +88,9 @@ def _seen(look: Look | None) -> Iterator[Text]:
         yield Text("It was not looked through, as that takes long.", "yellow")
         return
     splits = ", ".join(f"{name} {count:,}" for name, count in look.images.items())
+    by_split = f" ({splits})" if len(look.images) > 1 else ""
     classes = f"{len(look.classes):,} class{'' if len(look.classes) == 1 else 'es'}"
-    yield Text(f"\nIn {seen(look)} ({splits}): {count_text(look.objects, 'object')} of {classes}.")
+    yield Text(f"\nIn {seen(look)}{by_split}: {count_text(look.objects, 'object')} of {classes}.")
     if not look.needs.opens_images:
         yield Text("Not one image was found: until they are there, only `convert --dry-run` goes through.", "yellow")
     if look.needs.boxes == "rectangle":

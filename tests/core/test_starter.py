@@ -159,7 +159,7 @@ class TestWrites:
         assert run("convert", "cats.yaml")[0] == 0
         assert Path("cats-records/dataset.json").is_file()
         assert "Found coco in coco.json, sure: COCO instances; images in images." in out
-        assert "In all 12 images (train 12): 12 objects of 1 class." in out
+        assert "In all 12 images: 12 objects of 1 class." in out
         assert "Wrote cats.yaml, and maskflow.schema.json beside it" in out
         assert [line.split()[:3] for line in out.splitlines()[-3:]] == [
             ["maskflow-convert", command, "cats.yaml"] for command in ("preview", "validate", "convert")
@@ -345,6 +345,18 @@ class TestChoice:
         assert b"Which? 1 to 2" in shown
         assert b"Wrote data.yaml" in shown.replace(b"\x1b[1m", b"").replace(b"\x1b[0m", b"")
         assert yaml_of("data.yaml")["sources"][0]["adapter"] == "coco"
+
+    def test_there_are_very_many(self, run, tmp_path):
+        for n in range(23):
+            coco(tmp_path / f"data/{n:02}", 1, mode=None)
+        code, _, err = run("init", tmp_path / "data")
+        assert code == 2
+        lines = err.splitlines()
+        assert [line.split()[2] for line in lines[1:21]] == [f"{n:02}/coco.json" for n in range(20)]
+        assert lines[21] == "     and 3 more"
+        _, out, _ = run("init", tmp_path / "data", "--only", "22")
+        assert out.count("Not taken") == 21
+        assert "Not taken: 2 more." in out
 
     def test_the_surest_is_taken_and_the_others_are_told(self, run, tmp_path):
         coco(tmp_path / "data/sure")
@@ -550,6 +562,30 @@ def test_without_images_it_is_rehearsed(drafted, tmp_path, capsys):
     assert "# Not one image was found: until they are there, only `convert --dry-run` goes through." in text
     assert main(["convert", "c.yaml", "--dry-run"]) == 0
     assert main(["convert", "c.yaml"]) == 1
+
+
+def test_a_few_images_are_enough_to_open_them(drafted, tmp_path):
+    """Though the first that are tried be missing."""
+    folder = coco(tmp_path / "d", 300, mode=None)
+    data_set = look.prepare(look.Config(sources=search(folder).candidates[0].sources))
+    for item in look._drawn(data_set)[look._FIRST :]:
+        picture(folder / "images" / f"{item.image_id}.png")
+    seen, yaml, _ = drafted(folder)
+    assert seen.needs.opens_images
+    assert seen.errors == {"image-missing": 64}
+    assert yaml["on_error"] == "skip-object"
+
+
+def test_a_few_boxes_are_found_late(drafted, tmp_path):
+    folder = coco(tmp_path / "d", 300)
+    data_set = look.prepare(look.Config(sources=search(folder).candidates[0].sources))
+    last = look._drawn(data_set)[-1].image_id
+    content = json.loads((folder / "coco.json").read_text())
+    content["annotations"][last - 1]["segmentation"] = []
+    (folder / "coco.json").write_text(json.dumps(content))
+    seen, yaml, _ = drafted(folder)
+    assert yaml["objects"] == {"boxes": "skip"}
+    assert seen.errors == {}
 
 
 def test_without_some_images_these_are_left_out(drafted, tmp_path):
