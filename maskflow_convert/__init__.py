@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from maskflow_convert.catalogue import Severity
     from maskflow_convert.config import Config, load_config
     from maskflow_convert.dataset import build_dataset, dataset_from_config, decode_example
+    from maskflow_convert.discovery import Confidence, Found, LeftOut, Tree
     from maskflow_convert.errors import MaskflowError, RecordError, SourceError
     from maskflow_convert.image import Frame, read_labels
     from maskflow_convert.issues import Issue, Loss
@@ -32,6 +33,7 @@ _HOMES = {
     "maskflow_convert.config": ("Config", "load_config"),
     "maskflow_convert.catalogue": ("Severity",),
     "maskflow_convert.dataset": ("build_dataset", "dataset_from_config", "decode_example"),
+    "maskflow_convert.discovery": ("Confidence", "Found", "LeftOut", "Tree"),
     "maskflow_convert.errors": ("MaskflowError", "RecordError", "SourceError"),
     "maskflow_convert.image": ("Frame", "read_labels"),
     "maskflow_convert.issues": ("Issue", "Loss"),
@@ -50,15 +52,18 @@ __all__ = [
     "AdapterOptions",
     "Bitmap",
     "Box",
+    "Confidence",
     "Config",
     "Drawing",
     "Entry",
+    "Found",
     "Frame",
     "Image",
     "Index",
     "InputPath",
     "Instance",
     "Issue",
+    "LeftOut",
     "Loss",
     "MaskflowError",
     "Polygons",
@@ -69,6 +74,7 @@ __all__ = [
     "Sample",
     "Severity",
     "SourceError",
+    "Tree",
     "Union",
     "build_dataset",
     "check_dataset",

@@ -23,7 +23,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Generic, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
@@ -32,6 +32,9 @@ from maskflow_convert.issues import Issue
 from maskflow_convert.remote import RemotePath, path_of
 from maskflow_convert.sample import Instance, Sample
 from maskflow_convert.shape import Model
+
+if TYPE_CHECKING:
+    from maskflow_convert.discovery import Found, LeftOut, Tree
 
 
 def _of_this_machine_or_not(written: object) -> object:
@@ -127,6 +130,15 @@ class Adapter(ABC, Generic[OptionsT, RecordT]):
             RecordError: the record is broken; the message says how, `path` and `line` where.
             SourceError: the source as a whole cannot be read any more, or has changed since `index`; the run stops.
         """
+
+    @classmethod
+    def discover(cls, tree: Tree) -> Iterable[Found | LeftOut]:
+        """Find data sets of this format in a folder, for `maskflow-convert init`; none, if an adapter does not look.
+
+        Look at names, at the first bytes of a few files, and ask `tree` where images are: see
+        `maskflow_convert.discovery`. Whoever asks for a folder is not to wait for what is not in it.
+        """
+        return ()
 
     def sources(self) -> Iterable[Path]:
         """The files and folders that everything is read from: those that the options name, if an adapter says no more.

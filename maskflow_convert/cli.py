@@ -37,6 +37,7 @@ found; 2 usage or configuration; 3 adapter; 4 source unreadable; 5 output; 130 i
 
 _LAYOUT = "of records that no dataset.json lies beside; it is never guessed"
 
+_SCHEMA_FILE = "maskflow.schema.json"
 _LAST_STREAM = 2  # the standard error
 _INTERRUPTED = 130
 _FOUND = 1
@@ -196,6 +197,38 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("records", metavar="RECORDS", type=_path, nargs="+", help="an output directory, or files")
     inspect.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
     inspect.set_defaults(run=_inspect)
+
+    init = commands.add_parser(
+        "init",
+        help="look into a folder, and write the YAML that converts what is there",
+        description="Look into a folder, find its data set, and write the YAML that converts it. If there are several, "
+        "you are asked which; without a terminal, say so by --format, --only or --all.",
+        epilog=_EXIT_CODES,
+    )
+    init.add_argument("folder", metavar="FOLDER", type=Path, help="where images and annotations are")
+    init.add_argument(
+        "--output", metavar="FILE", type=Path, help="the YAML to write; default: called after FOLDER, where you are"
+    )
+    init.add_argument("--overwrite", action="store_true", help="replace a YAML that is there already")
+    init.add_argument(
+        "--format", metavar="NAME", action="append", default=[], help="only what this adapter finds; may be repeated"
+    )
+    init.add_argument(
+        "--only", metavar="PATH", type=Path, action="append", default=[], help="only what is there; may be repeated"
+    )
+    init.add_argument("--all", action="store_true", help="make one data set of all that is found")
+    init.add_argument("--no-schema", action="store_true", help="write no JSON Schema for editors beside the YAML")
+    init.set_defaults(run=_init)
+
+    schema = commands.add_parser("schema", help="what is read and written, as JSON for editors and programs")
+    subject = schema.add_subparsers(required=True, metavar="config|sample|record")
+    schemas = {
+        "config": "the JSON Schema of a YAML, with the options of the installed adapters; editors complete by it",
+        "sample": "the JSON Schema of what adapters yield",
+        "record": "the features of a written record",
+    }
+    for name, meaning in schemas.items():
+        subject.add_parser(name, help=meaning, description=meaning).set_defaults(run=_schema, subject=name)
 
     adapters = commands.add_parser("adapters", help="the formats that can be read")
     what = adapters.add_subparsers(required=True, metavar="list|show|new")
@@ -405,6 +438,62 @@ def _inspect(options: argparse.Namespace) -> int:
         sys.stdout.write(inspection.model_dump_json(indent=2) + "\n")
     else:
         print_result(inspection_tables(inspection))
+    return 0
+
+
+def _init(options: argparse.Namespace) -> int:
+    with _much_to_import():
+        from maskflow_convert.output import replace_text
+        from maskflow_convert.reporting import print_result
+        from maskflow_convert.starter.choice import Wanted, choose
+        from maskflow_convert.starter.draft import Draft, new_file
+        from maskflow_convert.starter.look import look_at
+        from maskflow_convert.starter.search import search
+        from maskflow_convert.starter.telling import story, waiting
+
+    path = new_file(options.folder, options.output, overwrite=options.overwrite)
+    schema = path.with_name(_SCHEMA_FILE)
+    with waiting(f"looking into {options.folder}"):
+        found = search(options.folder)
+    for fault in found.faults:
+        _tell(f"left out: {fault}")
+    chosen = choose(found, Wanted(options.format, options.only, options.all))
+    with waiting("looking at some images"):
+        look = look_at([source for candidate in chosen for source in candidate.sources])
+    draft = Draft(path, found, chosen, look, None if options.no_schema else schema.name)
+    replace_text(path, draft.text())
+    writes_schema = draft.schema is not None and not schema.exists()
+    if writes_schema:
+        replace_text(schema, _config_schema())
+    print_result(story(draft, writes_schema=writes_schema))
+    return 0
+
+
+def _config_schema() -> str:
+    """The JSON Schema of a YAML; adapters that are not in it are told."""
+    from maskflow_convert.schema import config_schema
+
+    schema, faults = config_schema()
+    for fault in faults:
+        _tell(f"left out: {fault}")
+    return _json(schema)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
+
+
+def _schema(options: argparse.Namespace) -> int:
+    from maskflow_convert.schema import record_schema, sample_schema
+
+    match options.subject:
+        case "config":
+            text = _config_schema()
+        case "sample":
+            text = _json(sample_schema())
+        case _:
+            text = _json(record_schema())
+    sys.stdout.write(text)
     return 0
 
 

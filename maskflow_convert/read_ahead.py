@@ -37,7 +37,8 @@ def reading_ahead(adapters: Sequence[AnyAdapter], items: Iterable[Item]) -> Iter
 
 
 def _reads_remotely(adapter: AnyAdapter) -> bool:
-    return any(isinstance(value, RemotePath) for _, value in adapter.options)
+    options = getattr(adapter, "options", ())  # somebody else's `__init__` may keep none
+    return any(isinstance(value, RemotePath) for _, value in options)
 
 
 class _InTurn(Adapter[Any, Any]):

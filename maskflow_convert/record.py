@@ -1,16 +1,4 @@
-"""The maskflow record: nine features, two layouts, to the bytes of a `tf.train.Example` and back. No TensorFlow.
-
-| feature               | kind             | value                                                                 |
-|-----------------------|------------------|-----------------------------------------------------------------------|
-| `image/id`            | int64            | unique in the data set                                                |
-| `image/basename`      | bytes            | UTF-8 file name with extension, no folder                             |
-| `image/width`         | int64            | W: columns in `documented`, rows in `rows_first`                      |
-| `image/height`        | int64            | H: rows in `documented`, columns in `rows_first`                      |
-| `image/channel`       | int64            | C of the PNG                                                          |
-| `image/n_objects`     | int64            | N                                                                     |
-| `image/image_bytes`   | bytes            | the image as PNG, upright in both layouts                             |
-| `image/masks_indices` | int64, any count | flat `[P, 3]`: the positive pixels of `[N, W, H]`, lexicographic order |
-| `image/class_ids`     | int64, any count | `[N]`                                                                 |
+"""The maskflow record: nine `FEATURES`, two layouts, to the bytes of a `tf.train.Example` and back. No TensorFlow.
 
 An Example is a map of features, and protobuf writes a map as repeated key-value messages, so the whole of it is a few
 nested lengths around the payload. The payload that matters is the list of indices: each is a varint, seven bits a byte,
@@ -19,8 +7,8 @@ lowest first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 from itertools import chain
@@ -57,6 +45,48 @@ class Layout(StrEnum):
 
     DOCUMENTED = "documented"
     ROWS_FIRST = "rows_first"
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One feature of the record.
+
+    Attributes:
+        name: its key in the Example.
+        dtype: of its values.
+        shape: of what a reader makes of it; `()` is a single value, a name is explained with another feature.
+        meaning: what it holds.
+        by_layout: what that is in each layout, where they differ.
+        many: whether it is a list of any length.
+    """
+
+    name: str
+    dtype: Literal["int64", "bytes"]
+    shape: tuple[int | str, ...]
+    meaning: str
+    by_layout: Mapping[Layout, str] = field(default_factory=dict)
+    many: bool = False
+
+
+FEATURES = (
+    Feature("image/id", "int64", (), "identifies the image: unique in the data set"),
+    Feature("image/basename", "bytes", (), "UTF-8 name of the image file with its extension, no folder"),
+    Feature("image/width", "int64", (), "W", {Layout.DOCUMENTED: "columns", Layout.ROWS_FIRST: "rows"}),
+    Feature("image/height", "int64", (), "H", {Layout.DOCUMENTED: "rows", Layout.ROWS_FIRST: "columns"}),
+    Feature("image/channel", "int64", (), "C, the channels of the PNG"),
+    Feature("image/n_objects", "int64", (), "N, how many objects there are"),
+    Feature("image/image_bytes", "bytes", (), "the image as PNG, upright in both layouts"),
+    Feature(
+        "image/masks_indices",
+        "int64",
+        (-1, 3),
+        "stored flat: the positive pixels of the masks [N, W, H], in lexicographic order, none twice",
+        {Layout.DOCUMENTED: "(n, x, y)", Layout.ROWS_FIRST: "(n, row, column)"},
+        many=True,
+    ),
+    Feature("image/class_ids", "int64", ("N",), "the class of each object, in the order of the masks", many=True),
+)
+"""All features that a record has; there are no others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,18 +312,8 @@ def _odd_features(keys: Set[str]) -> Iterator[Issue]:
         yield Issue("record-feature-unknown", f"the format has no feature {first}{more}")
 
 
-_KINDS = {
-    "image/id": _INT,
-    "image/basename": _BYTES,
-    "image/width": _INT,
-    "image/height": _INT,
-    "image/channel": _INT,
-    "image/n_objects": _INT,
-    "image/image_bytes": _BYTES,
-    "image/masks_indices": _INT,
-    "image/class_ids": _INT,
-}
-_LISTS = ("image/masks_indices", "image/class_ids")
+_KINDS = {feature.name: _INT if feature.dtype == "int64" else _BYTES for feature in FEATURES}
+_LISTS = tuple(feature.name for feature in FEATURES if feature.many)
 _KIND_NAMES = {_BYTES: "bytes", 2: "float", _INT: "int64"}
 _NOTHING = memoryview(b"")
 _SHOWN = 60  # characters of a name that a message quotes

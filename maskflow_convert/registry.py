@@ -73,6 +73,11 @@ def reference_to(adapter: type[AnyAdapter]) -> str:
     return reference
 
 
+def about(adapter: type[AnyAdapter]) -> str:
+    """What an adapter reads: the first paragraph of its docstring, in one line."""
+    return " ".join((adapter.__doc__ or "").strip().partition("\n\n")[0].split())
+
+
 def absolute(reference: str, base: Path) -> str:
     """The reference with a file taken from `base`, the folder of the YAML; other references as they are."""
     file, separator, name = reference.rpartition(":")
@@ -134,6 +139,18 @@ def _load_installed(name: str) -> type[AnyAdapter]:
             f"adapter '{name}' is offered by {rivals}; uninstall one, or name the class: {offers[name][0].value}"
         )
     return load_offer(offers[name][0])
+
+
+def load_installed() -> tuple[dict[str, type[AnyAdapter]], list[PluginError]]:
+    """The installed adapters by their names, and why others cannot be used."""
+    adapters: dict[str, type[AnyAdapter]] = {}
+    faults: list[PluginError] = []
+    for name in installed():
+        try:
+            adapters[name] = load(name)
+        except PluginError as error:
+            faults.append(error)
+    return adapters, faults
 
 
 def load_offer(point: EntryPoint) -> type[AnyAdapter]:

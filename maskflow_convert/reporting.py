@@ -188,7 +188,6 @@ def adapter_list() -> RenderableType:
 
 def adapter_page(name: str, adapter: type[AnyAdapter]) -> RenderableType:
     """What an adapter reads, its options with their types, defaults and meaning, and a source to copy."""
-    about = " ".join((adapter.__doc__ or "").strip().partition("\n\n")[0].split())
     try:
         schema = adapter.Options.model_json_schema()
     except PydanticUserError as error:
@@ -208,7 +207,7 @@ def adapter_page(name: str, adapter: type[AnyAdapter]) -> RenderableType:
             Text(field.get("description", "")),
         )
         source.append(f"    {option}: {shown}" if required else f"    # {option}: {shown}")
-    return Group(Text.assemble((name, "bold"), f": {about}\n"), table, Text("\n" + "\n".join(source)))
+    return Group(Text.assemble((name, "bold"), f": {registry.about(adapter)}\n"), table, Text("\n" + "\n".join(source)))
 
 
 def _table(first: str, *others: str) -> Table:

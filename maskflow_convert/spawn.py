@@ -47,7 +47,7 @@ class Worker:
         return self.ready and self.job is None
 
 
-def start(packed_prepare: bytes, packed_work: bytes, others: Sequence[Worker]) -> Worker:
+def start(packed_prepare: bytes, packed_work: bytes, others: Sequence[Worker] = ()) -> Worker:
     """A new worker beside those that there are.
 
     Raises:

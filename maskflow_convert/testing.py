@@ -22,7 +22,8 @@
 each key, in the order of the index, the label and the mask of each instance. A mask is drawn row by row, `#` where the
 object is and `.` elsewhere, rows parted by white space; or it is an array `[H, W]`, not 0 where the object is. `broken`
 is an adapter over input with a fault; if there are several kinds, give the fixture parameters. A test that cannot apply
-is set to None in the class: `test_a_fault_is_told_with_its_place = None` for an adapter that reads no file.
+is set to None in the class: `test_a_fault_is_told_with_its_place = None` for an adapter that reads no file. An adapter
+that has a `discover` must find the source of `adapter` by it, in the folder of that.
 
 The class must be one that another process can import: from an installed package, or from a file that stands alone by
 `maskflow_convert.registry.load("/folder/file.py:Blobs")`. The round trip is skipped where TensorFlow is not installed.
@@ -43,8 +44,10 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from maskflow_convert import registry
+from maskflow_convert.adapter import Adapter
 from maskflow_convert.catalogue import Severity
 from maskflow_convert.config import Config, Images, Objects, Output, Run, Source
+from maskflow_convert.discovery import Found, Tree
 from maskflow_convert.errors import DataError, SourceError
 from maskflow_convert.geometry import Rasteriser
 from maskflow_convert.image import ImageSettings, load_pixels
@@ -153,6 +156,16 @@ class AdapterConformance:
         for told, path in faults:
             assert path is not None, f"the fault does not say in which file it is: {told}"
 
+    def test_it_discovers_its_own(self, adapter: AnyAdapter) -> None:
+        """What an adapter with a `discover` finds in the folder of its source reads as that source does."""
+        if type(adapter).discover.__func__ is Adapter.discover.__func__:  # type: ignore[attr-defined]
+            return
+        folders = [path if path.is_dir() else path.parent for path in adapter.sources()]
+        discoveries = type(adapter).discover(Tree.of(Path(os.path.commonpath(folders))))
+        found = [_keys_of(type(adapter), each) for each in discoveries if isinstance(each, Found)]
+        assert found, f"discover() finds no data set in {os.path.commonpath(folders)}"
+        assert sorted(_keys(adapter)) in found, f"what discover() finds has the images {found}"
+
     @pytest.mark.parametrize("layout", list(Layout))
     def test_records_hold_the_same(self, adapter: AnyAdapter, expected: Drawn, layout: Layout, tmp_path: Path) -> None:
         """What TensorFlow reads from the converted records is what was expected, in both layouts."""
@@ -172,6 +185,12 @@ class AdapterConformance:
 
 def _keys(adapter: AnyAdapter) -> list[str]:
     return [entry.key for entry in adapter.index().entries]
+
+
+def _keys_of(adapter: type[AnyAdapter], found: Found) -> list[str]:
+    """The keys of all sources of a data set that was found, sorted; its options are held to be options."""
+    options = ({key: value for key, value in source.items() if key != "split"} for source in found.sources)
+    return sorted(key for each in options for key in _keys(adapter(adapter.Options.model_validate(each))))
 
 
 class _Listing(Iterator[Any]):

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 from pydantic import Field
 
-from maskflow_adapters import json_text
+from maskflow_adapters import coco_discovery, json_text
 from maskflow_adapters.coco_elements import Id, annotation_name
 from maskflow_adapters.coco_index import CocoRecord, index_file
-from maskflow_convert import Adapter, AdapterOptions, Index, InputPath, Instance, Issue, Loss, Sample
+from maskflow_convert import (
+    Adapter,
+    AdapterOptions,
+    Found,
+    Index,
+    InputPath,
+    Instance,
+    Issue,
+    LeftOut,
+    Loss,
+    Sample,
+    Tree,
+)
 from maskflow_convert.errors import ShapeError, SourceError
 from maskflow_convert.remote import RemotePath
 
@@ -29,6 +41,11 @@ class CocoAdapter(Adapter[CocoOptions, CocoRecord]):
     """Common Objects in Context, instances: polygons, compressed and uncompressed run lengths, told apart by type."""
 
     Options = CocoOptions
+
+    @classmethod
+    def discover(cls, tree: Tree) -> Iterator[Found | LeftOut]:
+        """Files of instances; those of captions, key points and the like are told apart."""
+        return coco_discovery.discover(tree)
 
     def index(self) -> Index[CocoRecord]:
         """List the images in the order of the file, each with its annotations in theirs."""

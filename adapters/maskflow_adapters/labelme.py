@@ -9,13 +9,14 @@ from typing import Annotated, NoReturn
 
 from pydantic import Field, PositiveInt
 
-from maskflow_adapters import json_text
+from maskflow_adapters import json_text, labelme_discovery
 from maskflow_adapters.labelme_file import LabelmeFile, read_file
 from maskflow_adapters.labelme_shapes import NO_CLASSES, Strokes, groups_of, instance_of, labels_differ, labels_of
 from maskflow_convert import (
     Adapter,
     AdapterOptions,
     Entry,
+    Found,
     Frame,
     Image,
     Index,
@@ -26,6 +27,7 @@ from maskflow_convert import (
     RecordError,
     Sample,
     SourceError,
+    Tree,
 )
 from maskflow_convert.errors import ShapeError
 from maskflow_convert.fetching import fetched_ahead
@@ -60,6 +62,11 @@ class LabelmeAdapter(Adapter[LabelmeOptions, str]):
     """
 
     Options = LabelmeOptions
+
+    @classmethod
+    def discover(cls, tree: Tree) -> Iterator[Found]:
+        """Folders of LabelMe files."""
+        return labelme_discovery.discover(tree)
 
     def index(self) -> Index[str]:
         """List the JSON files in the order of their paths."""

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from maskflow_adapters import voc_discovery
 from maskflow_adapters.voc_folders import Folders, find_folders
 from maskflow_adapters.voc_index import VocRecord, index_folders
 from maskflow_adapters.voc_labels import ClassNames, number_names, read_names, told
 from maskflow_adapters.voc_masks import Masks, read_masks
 from maskflow_adapters.voc_match import Listed, Matching, match
 from maskflow_adapters.voc_xml import Annotation, Corners, VocObject, read_annotation
-from maskflow_convert import Adapter, AdapterOptions, Box, Image, Index, InputPath, Instance, Issue, Loss, Rle, Sample
+from maskflow_convert import (
+    Adapter,
+    AdapterOptions,
+    Box,
+    Found,
+    Image,
+    Index,
+    InputPath,
+    Instance,
+    Issue,
+    LeftOut,
+    Loss,
+    Rle,
+    Sample,
+    Tree,
+)
 
 
 def _is_text_file(value: object) -> object:
@@ -63,6 +79,11 @@ class VocAdapter(Adapter[VocOptions, VocRecord]):
     """Pascal Visual Object Classes: instance masks with their classes, boxes, and CVAT's and LabelMe's variants."""
 
     Options = VocOptions
+
+    @classmethod
+    def discover(cls, tree: Tree) -> Iterator[Found | LeftOut]:
+        """The folders of the challenges, by year; or XML files, beside their images or apart from them."""
+        return voc_discovery.discover(tree)
 
     def index(self) -> Index[VocRecord]:
         """List the images of the set in its order, or all in the order of their names."""

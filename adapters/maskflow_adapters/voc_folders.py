@@ -14,7 +14,7 @@ from maskflow_convert.remote import RemotePath
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif")
 """Of images, in the order in which they are preferred."""
 
-_FOLDERS = {
+USUAL_FOLDERS = {
     "images": ("JPEGImages",),
     "annotations": ("Annotations",),
     "object_masks": ("SegmentationObject", "SegmentationObjectPNG"),
@@ -71,7 +71,7 @@ def _require(folder: Path) -> None:
 
 
 def _has_usual_folders(folder: Path) -> bool:
-    return any((folder / name).is_dir() for usual in _FOLDERS.values() for name in usual)
+    return any((folder / name).is_dir() for usual in USUAL_FOLDERS.values() for name in usual)
 
 
 def _year(root: Path) -> Path:
@@ -91,7 +91,7 @@ def _below(base: Path) -> dict[str, Path]:
     if not _has_usual_folders(base):
         return {"images": base, "annotations": base}
     found = {}
-    for kind, usual in _FOLDERS.items():
+    for kind, usual in USUAL_FOLDERS.items():
         for name in usual[::-1]:
             if (base / name).is_dir():
                 found[kind] = base / name

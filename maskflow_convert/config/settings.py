@@ -13,14 +13,16 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     Field,
+    GetJsonSchemaHandler,
     NonNegativeInt,
     PositiveInt,
     SerializeAsAny,
     ValidationError,
+    WithJsonSchema,
     model_serializer,
     model_validator,
 )
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
 
 from maskflow_convert import registry
 from maskflow_convert.adapter import AdapterOptions, InputPath
@@ -42,7 +44,10 @@ class OnError(StrEnum):
 
 def is_split_name(name: object) -> bool:
     """Whether something may name a split: it becomes part of file names."""
-    return isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9_.]+", name) is not None
+    return isinstance(name, str) and re.fullmatch(_SPLIT_NAME, name) is not None
+
+
+_SPLIT_NAME = "[A-Za-z0-9_.]+"
 
 
 def _split_name(name: str) -> str:
@@ -51,14 +56,18 @@ def _split_name(name: str) -> str:
     return name
 
 
-SplitName = Annotated[str, AfterValidator(_split_name)]
+SplitName = Annotated[
+    str, AfterValidator(_split_name), WithJsonSchema({"type": "string", "pattern": f"^{_SPLIT_NAME}$"})
+]
 
 
 class Source(Model):
     """One annotation source: which adapter reads it, and that adapter's own options."""
 
-    adapter: str
-    split: SplitName | None = None
+    adapter: str = Field(description="the format: an installed adapter, package.module:Class, or ./file.py:Class")
+    split: SplitName | None = Field(
+        None, description="the split that all images of the source go to; omitted: that of the source itself, or train"
+    )
     options: SerializeAsAny[AdapterOptions]
 
     @model_serializer
@@ -108,6 +117,21 @@ class Splits(Model):
     def _flat(self) -> dict[str, Any]:
         return {**self.shares, "seed": self.seed}
 
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """As a YAML has it, `{train: 0.9, val: 0.1, seed: 7}`."""
+        seed = {"type": "integer", "default": 0, "description": "another seed draws other images"}
+        share = {"type": "number", "minimum": 0, "maximum": 1, "description": "the share of the images in this split"}
+        names = {"pattern": f"^{_SPLIT_NAME}$"}
+        return {
+            "type": "object",
+            "description": cls.__doc__,
+            "properties": {"seed": seed},
+            "additionalProperties": share,
+            "propertyNames": names,
+            "minProperties": 1,
+        }
+
 
 class Images(ImageSettings):
     """How images are stored."""
@@ -120,10 +144,12 @@ class Images(ImageSettings):
 class Objects(Model):
     """What becomes of objects that not everybody trains on."""
 
-    crowd: Literal["skip", "keep"] = "skip"
-    difficult: Literal["keep", "skip"] = "keep"
-    empty: Literal["skip", "keep", "error"] = "skip"
-    boxes: Literal["error", "skip", "rectangle"] = "error"
+    crowd: Literal["skip", "keep"] = Field("skip", description="regions of many objects that were not told apart")
+    difficult: Literal["keep", "skip"] = Field("keep", description="objects that their source marks as difficult")
+    empty: Literal["skip", "keep", "error"] = Field("skip", description="objects without a pixel")
+    boxes: Literal["error", "skip", "rectangle"] = Field(
+        "error", description="objects that have a box and no mask; `rectangle` takes the whole box for the object"
+    )
 
 
 class ShardSize(Model):
@@ -137,7 +163,7 @@ class ShardSize(Model):
     def _parse(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
-        found = re.fullmatch(r"(\d+) *(images?|B|[KMG]i?B)", value)
+        found = re.fullmatch(_SHARD_SIZE, value)
         if not found:
             raise ValueError(f"{value!r} is no size of a shard: write '64 MiB' or '500 images'")
         amount, unit = int(found[1]), found[2]
@@ -149,7 +175,13 @@ class ShardSize(Model):
     def _text(self) -> str:
         return f"{self.amount} {'B' if self.unit == 'bytes' else 'images'}"
 
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """As a YAML has it, `64 MiB` or `500 images`."""
+        return {"type": "string", "description": cls.__doc__, "pattern": f"^{_SHARD_SIZE}$"}
 
+
+_SHARD_SIZE = "([0-9]+) *(images?|B|[KMG]i?B)"
 _BYTES_IN = {
     "B": 1,
     **{f"{prefix}B": 1000 ** (i + 1) for i, prefix in enumerate("KMG")},
@@ -160,13 +192,16 @@ _BYTES_IN = {
 class Output(Model):
     """Where the records go, and in what form."""
 
-    directory: InputPath | None = Field(None, description="or `--output` on the command line")
-    layout: Layout = Layout.DOCUMENTED
+    directory: InputPath | None = Field(
+        None, description="the folder to write to, relative to this file; or `--output` on the command line"
+    )
+    layout: Layout = Field(Layout.DOCUMENTED, description="what W and H count, and the order of an index")
     shard_size: ShardSize = Field(
         ShardSize(amount=64 * 2**20, unit="bytes"),
         description="small enough that workers have something to do to the end, and a killed run loses little",
+        json_schema_extra={"default": "64 MiB", "examples": ["256 MiB", "500 images"]},
     )
-    compression: Compression = Compression.NONE
+    compression: Compression = Field(Compression.NONE, description="of each file as a whole")
     shuffle: int | None = Field(7, description="seed of the order of records; null keeps the order of the sources")
     card: bool = Field(default=True, description="describe the data set in README.md and index.html beside the records")
 
@@ -174,7 +209,9 @@ class Output(Model):
 class Run(Model):
     """How the work is done. It never changes what is written."""
 
-    executor: Literal["serial", "processes"] = "processes"
+    executor: Literal["serial", "processes"] = Field(
+        "processes", description="one image after the other in this process, or shards in processes of their own"
+    )
     workers: PositiveInt | Literal["auto"] = Field(
         "auto", description="auto: one for each processor that it may run on"
     )
@@ -211,18 +248,39 @@ def _repairable(answers: Mapping[str, Answer]) -> Mapping[str, Answer]:
     return answers
 
 
+def _answers_schema() -> dict[str, Any]:
+    """Every code with its meaning, what may be said of it, and what goes without saying."""
+    answers = [answer.value for answer in Answer]
+    codes = {
+        rule.code: {
+            "enum": [answer for answer in answers if answer != Answer.FIX or rule.code in REPAIRABLE],
+            "default": rule.severity.value,
+            "description": rule.meaning,
+        }
+        for rule in CATALOGUE.values()
+    }
+    return {"type": "object", "properties": codes, "additionalProperties": False}
+
+
+Answers = Annotated[Mapping[IssueCode, Answer], AfterValidator(_repairable), WithJsonSchema(_answers_schema())]
+
+
 class Config(Model):
     """A whole configuration. `maskflow_convert.load_config` reads one from a YAML file."""
 
-    sources: Annotated[tuple[Source, ...], Field(min_length=1)]
-    classes: Classes = Classes()
-    splits: Splits | None = None
-    image: Images = Images()
-    objects: Objects = Objects()
-    issues: Annotated[Mapping[IssueCode, Answer], AfterValidator(_repairable)] = Field(default_factory=dict)
-    on_error: OnError = OnError.STOP
-    output: Output = Output()
-    run: Run = Run()
+    sources: Annotated[tuple[Source, ...], Field(min_length=1)] = Field(
+        description="what is converted; several sources, of one format or of several, make one data set"
+    )
+    classes: Classes = Field(Classes(), description="which labels become classes, and with which ids")
+    splits: Splits | None = Field(
+        None, description="shares by name, as in `{train: 0.9, val: 0.1, seed: 7}`; or a source has `split`, not both"
+    )
+    image: Images = Field(Images(), description="how images are stored")
+    objects: Objects = Field(Objects(), description="what becomes of objects that not everybody trains on")
+    issues: Answers = Field(default_factory=dict, description="how bad each kind of finding is, or `fix`, by its code")
+    on_error: OnError = Field(OnError.STOP, description="what an error in the data does to the run")
+    output: Output = Field(Output(), description="where the records go, and in what form")
+    run: Run = Field(Run(), description="how the work is done; it never changes what is written")
 
     @model_validator(mode="after")
     def _one_way_to_split(self) -> Config:

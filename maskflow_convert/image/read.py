@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from pydantic import Field
 
 from maskflow_convert.errors import ImageError
 from maskflow_convert.image.decode import FIRST_ON_ITS_SIDE, Size, Source, decode, pillow, size_text, wide_colour
@@ -36,9 +37,9 @@ class ImageSettings(Model):
     `depth` is in bits a sample.
     """
 
-    exif: Exif = Exif.AUTO
-    channels: Literal[1, 3, "source"] = 3
-    depth: Literal[8, 16] = 8
+    exif: Exif = Field(Exif.AUTO, description="what is done about an EXIF orientation; auto: as the annotation fits")
+    channels: Literal[1, 3, "source"] = Field(3, description="1 is grey, 3 is RGB; source: whichever the image is")
+    depth: Literal[8, 16] = Field(8, description="bits a sample; nothing is cut from 16 to 8 without an error")
 
 
 @dataclass(frozen=True, slots=True)

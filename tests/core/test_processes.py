@@ -274,7 +274,7 @@ class TestSignals:
             from core.plugins.tasks import echo, prepare
             from maskflow_convert import spawn
             from maskflow_convert.worker import pack
-            worker = spawn.start(pack(prepare, ""), pack(echo, ""), [])
+            worker = spawn.start(pack(prepare, ""), pack(echo, ""))
             os.killpg(0, signal.SIGINT)
             print(worker.pipe.recv())
             spawn.stop([worker])

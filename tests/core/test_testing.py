@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from core.plugins.careless import Careless, CarelessOptions, Lax, LaxOptions, draw
-from maskflow_convert import registry
+from maskflow_convert import Found, registry
 from maskflow_convert.errors import PluginError
 from maskflow_convert.record import Layout
 from maskflow_convert.testing import AdapterConformance
@@ -51,6 +52,22 @@ class TestOfAFile(TestCareful):
         adapter_class = registry.load(f"{Path(__file__).parent}/plugins/careless.py:Careless")
         assert adapter_class is not Careless
         return adapter_class(adapter_class.Options(folder=careless(tmp_path).options.folder))
+
+
+def finding(sources: list[dict[str, str]]) -> type[Careless]:
+    """An adapter that discovers these, by paths from the folder on."""
+
+    class Keen(Careless):
+        """Says that it has found something."""
+
+        @classmethod
+        def discover(cls, tree):
+            for source in sources:
+                for key in source.keys() - {"split"}:
+                    source[key] = tree.root / source[key]
+            yield from [Found(tree.root, "by its face", sources)] if sources else []
+
+    return Keen
 
 
 LISTINGS = ["os.listdir", "os.scandir", "os.walk", "Path.glob", "Path.rglob", "Path.iterdir"]
@@ -144,6 +161,24 @@ class TestCatches:
         with pytest.raises(AssertionError, match=r"the image is 6 x 4, the mask expected 4 x 6|\(4, 6\)"):
             KIT.test_samples_are_those_expected(careless(tmp_path), {**DRAWN, "a.png": [("cell", "#... " * 6)]})
 
+    @pytest.mark.parametrize(
+        ("found", "told"),
+        [
+            ([], r"discover\(\) finds no data set in "),
+            ([{"folder": "elsewhere"}], r"what discover\(\) finds has the images \[\['d\.png'\]\]"),
+            ([{"folder": "."}, {"folder": "elsewhere"}], r"\['a\.png', 'b\.png', 'c\.png', 'd\.png'\]"),
+            ([{"fodler": "."}], "fodler\n  Extra inputs are not permitted"),
+        ],
+    )
+    def test_a_discovery_of_something_else(self, tmp_path, found, told):
+        (tmp_path / "elsewhere").mkdir()
+        draw(tmp_path / "elsewhere", d="cell")
+        with pytest.raises((AssertionError, ValidationError), match=told):
+            KIT.test_it_discovers_its_own(finding(found)(careless(tmp_path).options))
+
+    def test_a_discovery_of_its_own(self, tmp_path):
+        KIT.test_it_discovers_its_own(finding([{"folder": ".", "split": "train"}])(careless(tmp_path).options))
+
     def test_an_adapter_that_no_other_process_finds(self, tmp_path):
         class Hidden(Careless):
             """Of a function."""
@@ -160,5 +195,5 @@ def test_fixtures_that_are_not_defined(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     for name in ("adapter", "broken"):
         assert f"NotImplementedError: TestMine must define a fixture `{name}` that returns " in done.stdout
-    assert "9 errors" in done.stdout
+    assert "10 errors" in done.stdout
     assert "passed" not in done.stdout
