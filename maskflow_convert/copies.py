@@ -19,6 +19,10 @@ from maskflow_convert.errors import SourceError
 from maskflow_convert.remote import Facts, RemotePath
 
 _FOLDER = "MASKFLOW_CONVERT_COPIES"
+"""The variable of the environment that tells workers of the folder."""
+
+_MADE: set[str] = set()
+"""The folders that this process has made."""
 
 
 def fetch(path: Path) -> Path:
@@ -101,13 +105,21 @@ def _place_of(path: RemotePath) -> Path:
 
 
 def temporary_folder() -> Path:
-    """The folder for temporary files of this process, or of the one that started it."""
+    """The folder for temporary files of this process, or of the one whose worker it is."""
     known = os.environ.get(_FOLDER)
-    if not known or not Path(known).is_dir():
+    if not known or not Path(known).is_dir() or not (known in _MADE or _is_worker()):
         known = tempfile.mkdtemp(prefix="maskflow-convert-")
         os.environ[_FOLDER] = known
+        _MADE.add(known)
         atexit.register(shutil.rmtree, known, ignore_errors=True)
     return Path(known)
+
+
+def _is_worker() -> bool:
+    """Whether this is no process that a user started, and so ends before the one that it works for."""
+    from multiprocessing import parent_process
+
+    return parent_process() is not None
 
 
 def _is_current(path: RemotePath, copy: Path) -> bool:

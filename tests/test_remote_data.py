@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from maskflow_adapters.voc_folders import list_files
-from maskflow_convert import build_dataset, convert, dataset_from_config, load_config, validate
+from maskflow_convert import build_dataset, convert, copies, dataset_from_config, load_config, validate
 from maskflow_convert.cli import main
 from maskflow_convert.config import Config
 from maskflow_convert.errors import IssueError, OutputError, SourceError
@@ -34,6 +34,7 @@ def _own_copies(tmp_path, monkeypatch):
     """A folder for temporary files of each test's own."""
     (tmp_path / "temporary").mkdir()
     monkeypatch.setenv("MASKFLOW_CONVERT_COPIES", str(tmp_path / "temporary"))
+    monkeypatch.setattr(copies, "_MADE", {str(tmp_path / "temporary")})
 
 
 @pytest.fixture
@@ -397,7 +398,7 @@ def test_copies_go_with_the_process(tmp_path, end):
         "(temporary_folder() / 'copy').touch()\n"
         f"print(temporary_folder(), *temporary_folder().iterdir(), flush=True)\n{end}"
     )
-    environment = {**os.environ, "TMPDIR": str(tmp_path), "MASKFLOW_CONVERT_COPIES": ""}
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}  # which names a folder of this process, and no parent's
     ended = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False, cwd=tmp_path
     )
