@@ -20,13 +20,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from maskflow_convert.copies import on_this_machine
+from maskflow_convert.copies import on_this_machine, temporary_folder
 from maskflow_convert.executors import Tick, run_serially, worker_count
 from maskflow_convert.issues import Issue, Loss
 from maskflow_convert.manifest import FILE_NAME, Manifest, ShardFile
 from maskflow_convert.record import Layout, Record, parse
 from maskflow_convert.record_checks import Contract, check_record
 from maskflow_convert.records import Records
+from maskflow_convert.remote import RemotePath
 from maskflow_convert.report import Report, Tally
 from maskflow_convert.tfrecord import Compression, compression_of, scan_records
 
@@ -173,6 +174,8 @@ def _run(
         return run_serially(work, shards, progress)
     from maskflow_convert.processes import run_in_processes
 
+    if any(isinstance(shard.path, RemotePath) for shard in shards):
+        temporary_folder()  # that of this process, which outlives its workers
     return run_in_processes(work, shards, progress, workers=processes, prepare=_start)
 
 
