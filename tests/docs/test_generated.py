@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import maskflow_convert
 from maskflow_convert.catalogue import CATALOGUE
 from shared_data import REPOSITORY
 
@@ -59,3 +60,28 @@ def test_there_is_a_page_for_each_code_and_each_picture_that_one_shows():
     shown = [name for text in in_folder(CHECKS).values() for name in re.findall(r"\(pictures/(.+\.jpg)\)", text)]
     assert len(shown) > 20
     assert sorted(shown) == sorted(path.name for path in (CHECKS / "pictures").iterdir())
+
+
+def test_the_reference_has_a_meaning_for_every_key():
+    """In the tables; the fourth column."""
+    rows = re.findall(r"^\| `(\w+)` \|.*\| ([^|]*) \|$", reference("configuration"), re.MULTILINE)
+    assert len(rows) > 20
+    assert [key for key, meaning in rows if not meaning.strip()] == []
+
+
+def test_the_reference_has_every_section_and_command():
+    assert {f"## {name}" for name in ("sources", "classes", "image", "objects", "output", "run")} <= {
+        *reference("configuration").splitlines()
+    }
+    commands = ("init", "convert", "validate", "preview", "inspect", "adapters new", "schema config")
+    assert {f"## {name}" for name in commands} <= {*reference("command-line").splitlines()}
+
+
+def test_the_reference_has_every_public_name():
+    """The errors by their module."""
+    named = set(re.findall(r"^::: maskflow_convert\.(\w+)$", reference("api"), re.MULTILINE))
+    assert {name for name in maskflow_convert.__all__ if not name.endswith("Error")} <= named
+
+
+def reference(name: str) -> str:
+    return (REPOSITORY / f"docs/reference/{name}.md").read_text(encoding="utf-8")
