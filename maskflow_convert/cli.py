@@ -205,16 +205,16 @@ def _parser() -> argparse.ArgumentParser:
         "you are asked which; without a terminal, say so by --format, --only or --all.",
         epilog=_EXIT_CODES,
     )
-    init.add_argument("folder", metavar="FOLDER", type=Path, help="where images and annotations are")
+    init.add_argument("folder", metavar="FOLDER", type=_local, help="where images and annotations are")
     init.add_argument(
-        "--output", metavar="FILE", type=Path, help="the YAML to write; default: called after FOLDER, where you are"
+        "--output", metavar="FILE", type=_local, help="the YAML to write; default: called after FOLDER, where you are"
     )
     init.add_argument("--overwrite", action="store_true", help="replace a YAML that is there already")
     init.add_argument(
         "--format", metavar="NAME", action="append", default=[], help="only what this adapter finds; may be repeated"
     )
     init.add_argument(
-        "--only", metavar="PATH", type=Path, action="append", default=[], help="only what is there; may be repeated"
+        "--only", metavar="PATH", type=_local, action="append", default=[], help="only what is there; may be repeated"
     )
     init.add_argument("--all", action="store_true", help="make one data set of all that is found")
     init.add_argument("--no-schema", action="store_true", help="write no JSON Schema for editors beside the YAML")

@@ -19,6 +19,7 @@ from maskflow_convert.characters import visible
 from maskflow_convert.config import Source
 from maskflow_convert.errors import ConfigError, OutputError
 from maskflow_convert.plan import DEFAULT_SPLIT
+from maskflow_convert.remote import RemotePath
 from maskflow_convert.starter.look import Look, Needs
 from maskflow_convert.starter.search import Candidate, Search, left_out_lines
 
@@ -238,6 +239,8 @@ def _options(source: Source, base: Path) -> Iterator[tuple[str, str]]:
 
 def _written(value: object, base: Path) -> str:
     match value:
+        case RemotePath():
+            return scalar(str(value))
         case Path():
             return scalar(_relative(value, base))
         case str():

@@ -259,6 +259,7 @@ class TestConfigSchema:
             "Output.shard_size": "64 MiB",
             "Output.compression": "none",
             "Output.shuffle": 7,
+            "Output.card": True,
             "Run.executor": "processes",
             "Run.workers": "auto",
             "Splits.seed": 0,
@@ -325,14 +326,13 @@ class TestSampleSchema:
 
 
 class TestRecordSchema:
-    def test_lists_the_features_of_the_readme(self):
+    def test_lists_the_features_of_the_page(self):
         """Their names, in order, and their kinds."""
-        table = re.findall(
-            r"^\| `(image/\w+)` \| (int64|bytes)( list)? \|", (ROOT / "README.md").read_text(), re.MULTILINE
-        )
+        page = (ROOT / "docs/record.md").read_text(encoding="utf-8")
+        table = re.findall(r"^\| `(image/\w+)` \| (list of )?(int64|bytes) \|", page, re.MULTILINE)
         features = record_schema()["features"]
         assert [(f["name"], f["dtype"], f["kind"]) for f in features] == [
-            (name, dtype, "VarLen" if many else "FixedLen") for name, dtype, many in table
+            (name, dtype, "VarLen" if many else "FixedLen") for name, many, dtype in table
         ]
         assert len(features) == 9
 

@@ -377,6 +377,12 @@ class TestNothing:
         assert (code, out) == (4, "")
         assert f"{name}: cannot be looked into: " in err
 
+    def test_a_folder_elsewhere(self, here, capsys):
+        with pytest.raises(SystemExit) as end:
+            main(["init", "memory://bucket/folder"])
+        assert end.value.code == 2
+        assert "memory://bucket/folder is not on this machine, and this has to be" in capsys.readouterr().err
+
     def test_no_data_set(self, run, tmp_path):
         (tmp_path / "data").mkdir()
         (tmp_path / "data/captions.json").write_text(
@@ -687,6 +693,14 @@ class TestLook:
         seen, _, text = drafted(coco(tmp_path / "d", 20, image_id=99))
         assert (seen.examined, seen.total) == (7, 20)
         assert "in 7 of 20 images, drawn from all:" in text
+
+
+def test_a_path_in_a_store_stays_one(tmp_path, install):
+    install("mine", plugin("yield Found(tree.root, 'a list', [{'folder': 'memory://bucket/images'}])"))
+    (tmp_path / "data").mkdir()
+    found = search(tmp_path / "data")
+    (tmp_path / "c.yaml").write_text(Draft(tmp_path / "c.yaml", found, found.candidates, None, None).text())
+    assert yaml_of(tmp_path / "c.yaml")["sources"] == [{"adapter": "mine", "folder": "memory://bucket/images"}]
 
 
 def as_yaml(text: str) -> Any:
