@@ -28,7 +28,7 @@ SOURCES = {
     "coco": "sources[0] (coco)",
     "voc": "sources[1] (voc)",
     "labelme": "sources[2] (labelme)",
-    "plugin": f"sources[3] ({PLUGIN}:Boxes)",
+    "plugin": f"sources[3] (FOLDER/{PLUGIN.name}:Boxes)",
 }
 
 CHOSEN = {
@@ -107,7 +107,7 @@ def assert_found(case: Case, folder: Path, report: dict[str, Any]) -> None:
     assert counts_of(report) == {case.code: 1, **case.consequences}
     issue, place = the_issue(report, case.code), case.place
     assert {key: issue[key] for key in ("source", "record", "object", "path", "line")} == {
-        "source": place.source and SOURCES[place.source],
+        "source": place.source and SOURCES[place.source].replace("FOLDER", str(folder)),
         "record": place.record,
         "object": place.object,
         "path": place.path and str(folder / place.path),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,7 @@ CONFIG: dict[str, Any] = {
         {"adapter": "coco", "annotations": "coco/instances.json", "images": "coco/images", "split": "train"},
         {"adapter": "voc", "root": "voc"},
         {"adapter": "labelme", "annotations": "labelme", "split": "train"},
-        {"adapter": f"{PLUGIN}:Boxes", "folder": "plugin"},
+        {"adapter": f"./{PLUGIN.name}:Boxes", "folder": "plugin"},
     ],
     "classes": {"names": list(LABELS)},
     "objects": {"difficult": "skip"},
@@ -278,7 +279,8 @@ def save_labelme(folder: Path, name: str, document: dict[str, Any]) -> None:
 
 
 def write_plugin(folder: Path, scale: int) -> None:
-    """A line of text for each object: label and box."""
+    """A line of text for each object: label and box. The code goes along: it is loaded from beside the YAML only."""
+    shutil.copy(PLUGIN, folder)
     save_image(folder / "plugin/p1.png", scale)
     lines = [" ".join(map(str, (thing.label, *thing.box))) for thing in things(scale)]
     (folder / "plugin/p1.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
