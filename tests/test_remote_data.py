@@ -255,6 +255,31 @@ class TestWriting:
         )
         assert written(store) == shards("coco")
 
+    def test_the_card_is_that_of_a_local_run(self, store, tmp_path):
+        """But for the places of its sources, which are URLs; of the shards it asks for their beginnings, once each."""
+        convert(remote("coco", *self.OUT))
+        shards = written(store).keys()
+        read = [key for key in store.asked("GET") if key.endswith(".tfrecord")]
+        assert sorted(read) == sorted(f"out/records/{name}" for name in shards)
+        card = store.contents("out/records")
+        convert(load_config(CONFIGS / "coco.yaml", [f"output.directory={tmp_path}/local", *self.OUT]))
+        local = (tmp_path / "local/README.md").read_text(encoding="utf-8")
+        text = card["README.md"].decode()
+        assert "\n  - images: `s3://data/shapes-coco/images`\n" in text
+        annotations = f"`s3://data/shapes-coco/{local.partition('annotations: `')[2].partition('`')[0]}`"
+        assert f"\n  - annotations: {annotations}\n" in text
+        assert text.partition("## What it was made from")[0] == local.partition("## What it was made from")[0]
+        assert {name for name in card if name.startswith("samples-")} == {
+            path.name for path in (tmp_path / "local").glob("samples-*")
+        }
+
+    def test_a_card_that_cannot_be_written(self, store, caplog):
+        failing(store, "PUT", "index.html", OSError(5, "SlowDown"))
+        convert(remote("coco", *self.OUT))
+        assert {"dataset.json", "config.yaml"} <= store.contents("out/records").keys()
+        [message] = caplog.messages
+        assert message.startswith("s3://out/records: the data set is whole, but its card could not be made: ")
+
     @pytest.mark.parametrize("done", [0, 1, 3, 5, 8])
     def test_goes_on(self, store, shards, done):
         def stop(verb: str, key: str) -> None:

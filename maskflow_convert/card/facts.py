@@ -17,6 +17,7 @@ from maskflow_convert.amounts import count_text, size_text
 from maskflow_convert.catalogue import CATALOGUE, Rule, Severity
 from maskflow_convert.config import Config, Source
 from maskflow_convert.copies import copy_of
+from maskflow_convert.errors import SourceError
 from maskflow_convert.image.overlay import Rgb
 from maskflow_convert.manifest import Manifest
 from maskflow_convert.prepare import DataSet
@@ -199,9 +200,7 @@ def _options(source: Source, base: Path | None) -> Iterator[tuple[str, str]]:
     dumped = source.options.model_dump(mode="json")
     for name, field in type(source.options).model_fields.items():
         value = getattr(source.options, name)
-        if isinstance(value, RemotePath):
-            yield name, str(value)
-        elif isinstance(value, Path):
+        if isinstance(value, Path):
             yield name, _place(value, base) + _content(value)
         elif field.default_factory is not None or value != field.default:
             yield name, _shown(dumped.get(name), base)
@@ -215,7 +214,9 @@ def _shown(value: JsonValue, base: Path | None) -> str:
 
 
 def _place(path: Path, base: Path | None) -> str:
-    """Where something lies below the folder that holds all there is."""
+    """Where something lies below the folder that holds all files of this machine; or its URL."""
+    if isinstance(path, RemotePath):
+        return str(path)
     return path.name if base is None else path.relative_to(base).as_posix()
 
 
@@ -230,7 +231,7 @@ def _content(path: Path) -> str:
         with copy_of(path).open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         return f" ({size_text(size)}, SHA-256 {digest})"
-    except OSError:
+    except (OSError, SourceError):
         return ""
 
 
