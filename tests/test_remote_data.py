@@ -327,10 +327,6 @@ class TestWriting:
         with pytest.raises(OutputError, match=r"s3://out/records.*Forbidden"):
             convert(remote("coco"))
 
-    def test_what_takes_no_whole_files(self, store):
-        with pytest.raises(OutputError, match="http:// does not take whole files at once"):
-            convert(remote("coco", "output.directory=http://host/records"))
-
     def test_no_room_for_what_is_to_be_sent(self, store, monkeypatch, tmp_path):
         monkeypatch.setenv("MASKFLOW_CONVERT_COPIES", "/dev/null/none")
         monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))

@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 import pytest
 
 from maskflow_convert import convert, load_config
+from maskflow_convert.errors import OutputError
 
 ROOT = Path(__file__).parents[2]
 SHAPES = ROOT / "configs/shapes-coco"
@@ -110,6 +111,12 @@ def test_what_is_not_there_is_missing(config, tmp_path):
     assert done.returncode == 0, done.stderr
     counts = json.loads((tmp_path / "out/dataset.json").read_text())["splits"]["train"]
     assert counts["images_dropped"] == {"image-missing": missing}
+
+
+def test_a_web_server_takes_no_whole_files(config, server):
+    with pytest.raises(OutputError, match="http:// does not take whole files at once"):
+        convert(load_config(config, [f"output.directory={server}/records"]))
+    assert not any(verb in ("PUT", "POST", "DELETE") for verb, _ in Handler.requests)
 
 
 @pytest.mark.parametrize("part", ["bars/", "instances.json"])
