@@ -133,6 +133,26 @@ def test_the_file_has_its_name_only_when_it_is_whole(compression: Compression, t
     assert not partial.exists()
 
 
+@pytest.mark.parametrize("fault", [None, OSError(22, "Invalid argument")])
+def test_what_is_written_is_sent_to_the_disk_piece_by_piece(
+    fault: OSError | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = []
+
+    def advise(file: int, begin: int, length: int, advice: int) -> None:
+        sent.append((begin, length))
+        if fault is not None:
+            raise fault
+
+    monkeypatch.setattr("os.posix_fadvise", advise, raising=False)
+    records = [bytes(3 << 20)] * 5  # of which each has 16 bytes around it
+    write(tmp_path / "a.tfrecord", records)
+    six = 2 * (3 * 2**20 + 16)
+    assert [begin for begin, _ in sent] == [0, sent[0][1]]
+    assert all(six - 16 <= length <= six for _, length in sent)
+    assert list(read_records(tmp_path / "a.tfrecord")) == records
+
+
 def test_a_file_of_that_name_is_replaced_only_by_a_whole_one(tmp_path: Path) -> None:
     path = tmp_path / "a.tfrecord"
     write(path, [b"old"])
