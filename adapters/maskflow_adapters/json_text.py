@@ -147,9 +147,10 @@ def decode(text: bytes, decoder: msgspec.json.Decoder[T]) -> T:
         if b"NaN" not in text and b"Infinity" not in text:
             raise
         try:
-            return msgspec.convert(json.loads(text), decoder.type)
+            found: T = msgspec.convert(json.loads(text), decoder.type)
         except ValueError:
             raise error from None
+        return found
 
 
 def fault_offset(error: Exception, length: int) -> int | None:

@@ -1,38 +1,21 @@
-"""Pixels to PNG, fast, and the chunks of a PNG that somebody else wrote.
-
-A PNG is one zlib stream of rows, each behind a byte that says how it was filtered, that is, predicted from
-its left, upper and upper-left neighbours. How small and how soon it is done hangs on the filter and on the
-compressor, so both are chosen by what a sample of the rows looks like.
-"""
+"""The chunks of a PNG: those that somebody else wrote, looked at more closely than decoders do, and one of our own."""
 
 from __future__ import annotations
 
 import struct
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
-import deflate
-import numpy as np
 from isal import isal_zlib
-from numpy.typing import NDArray
 
 from maskflow_convert.errors import ImageError
-
-Bytes = NDArray[np.uint8]
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GREY, COLOUR = 0, 2
 """The colour types of IHDR without palette and alpha channel."""
 
 _HEADER_END = 33  # where the chunk behind IHDR begins
-_SAMPLE_EVERY = 32
-_SAMPLES_A_STRIPE = 2
-_SAMPLED_BYTES = 1 << 20
-_BLOCK_BYTES = 1 << 17
-_IDAT_BYTES = 1 << 20
 _INFLATED_BYTES = 1 << 20
 
 _INFLATE_ERROR: type[Exception] = isal_zlib.error  # type: ignore[assignment]  # its stub says instance
@@ -43,6 +26,7 @@ MAX_PIXELS = 2**29
 MAX_SIDE = 2**20
 """Pixels: Pillow takes 8 bytes for each row before it looks for any, 4 GiB for `MAX_PIXELS` in one column."""
 
+_LAST_FILTER = 4  # Paeth's
 _PALETTE = 3
 _CHANNELS = {GREY: 1, COLOUR: 3, _PALETTE: 1, 4: 2, 6: 4}
 _DEPTHS = {GREY: (1, 2, 4, 8, 16), COLOUR: (8, 16), _PALETTE: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
@@ -215,7 +199,7 @@ def _check_rows(data: bytes, header: Header, chunks: Sequence[Chunk]) -> None:
     length = 0
     inflater = isal_zlib.decompressobj()
     for piece in _inflated(data, inflater, chunks):
-        if any(max(filters, default=0) > _PAETH for filters in _filters_in(piece, length, header)):
+        if any(max(filters, default=0) > _LAST_FILTER for filters in _filters_in(piece, length, header)):
             raise ImageError("image-unreadable", "a row of the PNG has a filter that does not exist")
         length += len(piece)
         if length >= header.stream_bytes + _INFLATED_BYTES:
@@ -246,9 +230,10 @@ def _printable(kind: bytes) -> str:
     return kind.decode("ascii", "backslashreplace")
 
 
-def encode_png(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
-    """A PNG of grey or RGB pixels, in one piece; see `png_pieces`."""
-    return b"".join(png_pieces(pixels))
+def write_chunk(kind: bytes, content: bytes) -> tuple[bytes, bytes, bytes]:
+    """A chunk in three pieces, to be written one behind the other."""
+    crc = isal_zlib.crc32(content, isal_zlib.crc32(kind))
+    return struct.pack(">I4s", len(content), kind), content, struct.pack(">I", crc)
 
 
 def signed_png(png: bytes, program: str) -> bytes:
@@ -262,240 +247,4 @@ def is_signed_png(start: bytes, program: str) -> bool:
 
 
 def _signature_of(program: str) -> bytes:
-    return b"".join(_chunk(b"tEXt", b"Software\0" + program.encode("latin-1")))
-
-
-def png_pieces(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> Iterator[bytes]:
-    """A PNG of grey or RGB pixels, not interlaced, nothing else in it; equal pixels give equal bytes.
-
-    On 100 COCO photographs of 0.27 megapixels it takes 2.5 ms each where Pillow takes 52 ms by default, and
-    makes 2.3 % more bytes. Beside the pixels and the PNG it needs a few megabytes, however large the image.
-
-    Args:
-        pixels: `[H, W]`, `[H, W, 1]` or `[H, W, 3]`, samples of 8 or 16 bits, neither axis empty.
-
-    Raises:
-        ValueError: if the array is none of these.
-    """
-    if pixels.ndim not in (2, 3) or pixels.shape[2:] not in ((), (1,), (3,)) or not pixels.size:
-        raise ValueError(f"a PNG cannot be made of an array of shape {pixels.shape}")
-    if pixels.dtype.kind != "u" or pixels.itemsize > 2:
-        raise ValueError(f"a PNG cannot be made of {pixels.dtype} samples")
-    samples: NDArray[Any] = np.ascontiguousarray(np.atleast_3d(pixels))
-    height, width, channels = samples.shape
-    header = struct.pack(">IIBBBBB", width, height, 8 * samples.itemsize, GREY if channels == 1 else COLOUR, 0, 0, 0)
-    yield SIGNATURE
-    yield from _chunk(b"IHDR", header)
-    yield from _image_data(samples)
-    yield from _chunk(b"IEND", b"")
-
-
-def _chunk(kind: bytes, content: bytes) -> tuple[bytes, bytes, bytes]:
-    crc = isal_zlib.crc32(content, isal_zlib.crc32(kind))
-    return struct.pack(">I4s", len(content), kind), content, struct.pack(">I", crc)
-
-
-def _image_data(pixels: NDArray[Any]) -> Iterator[bytes]:
-    """The IDAT chunks, of about a mebibyte each."""
-    survey = _survey(pixels)
-    compressor = _compressor(survey, pixels.nbytes)
-    pieces, size = [], 0
-    for rows in _filtered_rows(pixels, survey.stripes):
-        piece = compressor.compress(rows.data)
-        pieces.append(piece)
-        size += len(piece)
-        if size >= _IDAT_BYTES:
-            yield from _chunk(b"IDAT", b"".join(pieces))
-            pieces, size = [], 0
-    pieces.append(compressor.flush())
-    yield from _chunk(b"IDAT", b"".join(pieces))
-
-
-def _sub(here: Bytes, left: Bytes, up: Bytes, corner: Bytes) -> Bytes:
-    return here - left
-
-
-def _up(here: Bytes, left: Bytes, up: Bytes, corner: Bytes) -> Bytes:
-    return here - up
-
-
-def _average(here: Bytes, left: Bytes, up: Bytes, corner: Bytes) -> Bytes:
-    """Less the mean of left and up, rounded down: `(a + b) >> 1` without the ninth bit."""
-    return here - ((left & up) + ((left ^ up) >> 1))
-
-
-def _paeth(here: Bytes, left: Bytes, up: Bytes, corner: Bytes) -> Bytes:
-    """Less whichever of left, up and corner is nearest to `left + up - corner`.
-
-    Of the two, the higher one is nearest when the corner lies at or below the lower, or above it by no more
-    than half of what it lies below the higher; the lower one likewise. Otherwise it is the corner. This
-    stays within bytes, and where the PNG standard breaks a tie, the values tied are equal or this breaks it
-    the same way.
-    """
-    low, high = np.minimum(left, up), np.maximum(left, up)
-    to_high = np.maximum(high, corner) - corner
-    to_low = corner - np.minimum(low, corner)
-    is_high: Bytes = (to_low <= to_high >> 1).view(np.uint8)
-    is_low: Bytes = (to_high <= to_low >> 1).view(np.uint8)
-    nearest: Bytes = corner + (high - corner) * is_high + (low - corner) * is_low
-    return here - nearest
-
-
-_Filter = Callable[[Bytes, Bytes, Bytes, Bytes], Bytes]
-_FILTERS: dict[int, _Filter] = {1: _sub, 2: _up, 3: _average, 4: _paeth}
-_SUB, _PAETH = 1, 4
-"""Filter types as the PNG standard numbers them."""
-
-
-def _residual(kind: int, here: Bytes, above: Bytes, step: int) -> Bytes:
-    """What a filter leaves of rows.
-
-    Args:
-        kind: the filter's number.
-        here: `[n]` the bytes of whole rows, one behind the other.
-        above: `[n]` the rows above them.
-        step: bytes a pixel.
-
-    Returns:
-        `[n]` residuals. Those of the first pixel of a row are wrong, for the row's end before it is taken
-        for its left neighbour, which should be 0.
-    """
-    residual = np.empty_like(here)
-    residual[:step] = here[:step]
-    residual[step:] = _FILTERS[kind](here[step:], here[:-step], above[step:], above[:-step])
-    return residual
-
-
-def _first_pixels(kind: int, here: Bytes, above: Bytes) -> Bytes:
-    """What a filter leaves of the first pixel of each row, `[R, step]`, whose left neighbours count as 0."""
-    nothing = np.zeros_like(here)
-    return _FILTERS[kind](here, nothing, above, nothing)
-
-
-def _bytes_of(rows: NDArray[Any]) -> Bytes:
-    """`[R, stride]` the rows `[R, W, C]` as PNG holds them: the high byte of a 16-bit sample first."""
-    return rows.astype(rows.dtype.newbyteorder(">"), copy=False).reshape(len(rows), -1).view(np.uint8)
-
-
-@dataclass(frozen=True, slots=True)
-class _Survey:
-    """What a sample of the rows says about an image.
-
-    Attributes:
-        stripes: `(top, bottom, filter)` of all rows but the first, each with the filter that suits it best.
-        flatness: the share of bytes, 0 to 1, that the Paeth filter predicts exactly.
-        grey: the share of pixels, 0 to 1, that have three channels and these equal.
-    """
-
-    stripes: list[tuple[int, int, int]]
-    flatness: float
-    grey: float
-
-
-def _survey(pixels: NDArray[Any]) -> _Survey:
-    """Try every filter on one row in 32; on fewer where that would be more than a mebibyte."""
-    height, width, channels = pixels.shape
-    step = channels * pixels.itemsize
-    every = max(_SAMPLE_EVERY, -(-height * width * step // _SAMPLED_BYTES))
-    rows = np.arange(min(1, height - 1), height, every)
-    here, above = _bytes_of(pixels[rows]), _bytes_of(pixels[rows - 1])
-    residuals = {kind: _residual(kind, here.ravel(), above.ravel(), step) for kind in _FILTERS}
-    costs = [_magnitude(residual.reshape(here.shape)) for residual in residuals.values()]
-    starts = np.arange(0, len(rows), _SAMPLES_A_STRIPE)
-    best = np.add.reduceat(costs, starts, axis=1).argmin(axis=0) + min(_FILTERS)
-    return _Survey(
-        stripes=_stripes(best, _SAMPLES_A_STRIPE * every, height),
-        flatness=1 - np.count_nonzero(residuals[_PAETH]) / here.size,
-        grey=_grey_share(pixels[rows]) if channels == 3 else 0.0,
-    )
-
-
-def _magnitude(residual: Bytes) -> NDArray[np.uint32]:
-    """`[R]` sum of the absolute residuals of rows `[R, stride]`; bytes above 127 stand for negative ones."""
-    absolute: Bytes = np.abs(residual.view(np.int8)).view(np.uint8)
-    sums: NDArray[np.uint32] = np.add.reduce(absolute, axis=1, dtype=np.uint32)
-    return sums
-
-
-def _grey_share(rows: NDArray[Any]) -> float:
-    red, green, blue = np.moveaxis(rows, -1, 0)
-    return float(np.count_nonzero((red == green) & (green == blue)) / red.size)
-
-
-def _stripes(filters: NDArray[np.intp], rows: int, height: int) -> list[tuple[int, int, int]]:
-    """Stripes of `rows` rows, each with its filter; neighbours of the same filter are joined."""
-    changes = np.flatnonzero(np.diff(filters)) + 1
-    edges = [1, *(changes * rows).tolist(), height]
-    kinds = filters[[0, *changes]].tolist()
-    return [(top, bottom, kind) for (top, bottom), kind in zip(pairwise(edges), kinds, strict=True)]
-
-
-def _filtered_rows(pixels: NDArray[Any], stripes: list[tuple[int, int, int]]) -> Iterator[Bytes]:
-    """The rows as they are compressed, `[R, 1 + stride]` at a time, few enough for the processor's cache.
-
-    The first row is filtered as if the row above it were 0.
-    """
-    step = pixels.shape[2] * pixels.itemsize
-    first = _bytes_of(pixels[:1])
-    yield _filtered(_SUB, first, np.zeros_like(first), step)
-    rows = max(1, _BLOCK_BYTES // first.size)
-    for top, bottom, kind in stripes:
-        for start in range(top, bottom, rows):
-            block = _bytes_of(pixels[start - 1 : min(start + rows, bottom)])
-            yield _filtered(kind, block[1:], block[:-1], step)
-
-
-def _filtered(kind: int, here: Bytes, above: Bytes, step: int) -> Bytes:
-    """`[R, 1 + stride]` the residuals of rows `[R, stride]`, each behind the number of the filter."""
-    rows, stride = here.shape
-    filtered = np.empty((rows, 1 + stride), np.uint8)
-    filtered[:, 0] = kind
-    filtered[:, 1:] = _residual(kind, here.ravel(), above.ravel(), step).reshape(rows, stride)
-    filtered[:, 1 : 1 + step] = _first_pixels(kind, here[:, :step], above[:, :step])
-    return filtered
-
-
-class _Compressor(Protocol):
-    def compress(self, data: memoryview, /) -> bytes: ...
-
-    def flush(self) -> bytes: ...
-
-
-class _AtOnce:
-    """libdeflate, which takes everything in one piece."""
-
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-
-    def compress(self, data: memoryview, /) -> bytes:
-        self._pieces.append(bytes(data))
-        return b""
-
-    def flush(self) -> bytes:
-        return bytes(deflate.zlib_compress(b"".join(self._pieces), 2))
-
-
-_FLAT = 0.4
-_GREY = 0.5
-"""Shares of bytes, or of pixels, above which an image counts as such."""
-
-_SMALL_BYTES = 1 << 17
-_LARGE_BYTES = 1 << 26
-
-
-def _compressor(survey: _Survey, size: int) -> _Compressor:
-    """The fastest compressor whose PNGs are about as small as Pillow's, for what the image looks like.
-
-    Times are for a megabyte of pixels, sizes against Pillow's default, measured with the filters above:
-
-    - photographs: igzip, 2 ms, 1.02. A window of 512 bytes keeps it from matches that cost more bits than
-      they save; with the usual 32 KiB they are 1.5 % larger, and take longer.
-    - flat images, such as drawings and fluorescence micrographs, and grey ones of three channels, whose bytes come in
-      threes: libdeflate, 1 to 5 ms, 0.93 to 1.00. igzip has 1.1 to 1.7. So it is for small images, where it matters
-      little how long it takes.
-    - such images that are too large to be held twice: zlib, 10 ms, 0.97 to 1.03.
-    """
-    flat = survey.flatness > _FLAT or survey.grey > _GREY
-    if size > _SMALL_BYTES and not flat:
-        return isal_zlib.compressobj(1, isal_zlib.DEFLATED, 9)
-    return _AtOnce() if size <= _LARGE_BYTES else zlib.compressobj(3)
+    return b"".join(write_chunk(b"tEXt", b"Software\0" + program.encode("latin-1")))

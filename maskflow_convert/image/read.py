@@ -20,8 +20,9 @@ from pydantic import Field
 
 from maskflow_convert.errors import ImageError
 from maskflow_convert.image.decode import FIRST_ON_ITS_SIDE, Size, Source, decode, pillow, size_text, wide_colour
+from maskflow_convert.image.encode import png_pieces
 from maskflow_convert.image.orientation import Exif, Frame, choose_frame, turned
-from maskflow_convert.image.png import COLOUR, GREY, check_png, png_pieces
+from maskflow_convert.image.png import COLOUR, GREY, check_png
 from maskflow_convert.issues import Issue
 from maskflow_convert.shape import Model
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from maskflow_convert.errors import ImageError
-from maskflow_convert.image import encode_png, png
+from maskflow_convert.image import encode, encode_png, png
 from shared_data import SHARED as DATA
 
 
@@ -86,7 +86,7 @@ def test_every_filter_is_the_standards(name: str) -> None:
             "_paeth": np.choose(distances.argmin(axis=0), [left, up, np.full_like(up, corner)]),
         }
         neighbours = (left, up, np.full_like(left, corner))
-        residual = getattr(png, name)(np.zeros((256, 256), np.uint8), *(n.astype(np.uint8) for n in neighbours))
+        residual = getattr(encode, name)(np.zeros((256, 256), np.uint8), *(n.astype(np.uint8) for n in neighbours))
         np.testing.assert_array_equal(residual, -predictions[name] % 256)
 
 
@@ -111,7 +111,7 @@ def test_a_huge_image_is_sampled_sparsely_and_written_in_pieces(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name, value in (("_SAMPLED_BYTES", 2000), ("_BLOCK_BYTES", 1000), ("_IDAT_BYTES", 5000), ("_SMALL_BYTES", 0)):
-        monkeypatch.setattr(png, name, value)
+        monkeypatch.setattr(encode, name, value)
     for dtype in (np.uint8, np.uint16):
         pixels = RANDOM.integers(0, np.iinfo(dtype).max, (401, 131, 3)).astype(dtype)
         data = encode_png(pixels)
@@ -124,8 +124,8 @@ def test_a_huge_image_is_sampled_sparsely_and_written_in_pieces(
 def test_pixels_survive_every_compressor(
     content: str, limits: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(png, "_SMALL_BYTES", limits[0])
-    monkeypatch.setattr(png, "_LARGE_BYTES", limits[1])
+    monkeypatch.setattr(encode, "_SMALL_BYTES", limits[0])
+    monkeypatch.setattr(encode, "_LARGE_BYTES", limits[1])
     noise = RANDOM.integers(0, 40, (90, 70, 3), dtype=np.uint8)
     pixels = {"flat": noise // 39, "grey": noise[..., :1].repeat(3, axis=2), "photograph": noise}[content]
     np.testing.assert_array_equal(decode_with_tensorflow(encode_png(pixels), pixels.dtype), pixels)
