@@ -395,6 +395,7 @@ def _write(text: str, path: Path | None) -> None:
 
 def _preview(options: argparse.Namespace) -> int:
     with _much_to_import():
+        from maskflow_convert.amounts import count_text
         from maskflow_convert.config import load_config
         from maskflow_convert.gallery import PAGE, write_gallery
         from maskflow_convert.preview import Choice, preview_annotations, preview_records
@@ -410,7 +411,8 @@ def _preview(options: argparse.Namespace) -> int:
             else preview_annotations(load_config(config, options.set), choice, on_progress)
         )
         count = write_gallery(previews, options.output, ", ".join(map(str, options.subject)))
-    sys.stdout.write(f"Drew {count:,} images; open {options.output / PAGE} in a browser.\n")
+    drawn = f"Drew {count_text(count, 'image')}; open {options.output / PAGE} in a browser."
+    sys.stdout.write(f"{drawn if count else 'No image matches, so none was drawn.'}\n")
     return 0
 
 
