@@ -318,7 +318,7 @@ def _workers(text: str) -> int | Literal["auto"]:
 
 def _count(text: str) -> int:
     if not (text.isdecimal() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of images")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of images")
     return int(text)
 
 

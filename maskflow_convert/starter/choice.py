@@ -78,9 +78,11 @@ def _nothing(found: Search) -> str:
         return "\n".join(("nothing of that kind is among what was found:", *choices(found.candidates)))
     files = count_text(found.tree.n_files, "file")
     lines = [f"holds no data set that an installed adapter recognises, among {files}"]
+    if not found.tree.n_files:
+        lines = ["holds no files"]
     lines += [f"  {line}" for line in (*left_out_lines(found), *found.tree.unseen)]
     lines.append(
-        "`maskflow-convert adapters list` tells what can be read; `adapters new` begins an adapter of your own"
+        "`maskflow-convert adapters list` shows what can be read; `adapters new` begins an adapter of your own"
     )
     return "\n".join(lines)
 

@@ -395,8 +395,12 @@ class TestNothing:
             f"maskflow-convert: {tmp_path}/data: holds no data set that an installed adapter recognises, among 1 file\n"
             "  captions.json: COCO captions, which name no objects\n"
             "  Links that lead elsewhere were not followed: link.\n"
-            "`maskflow-convert adapters list` tells what can be read; `adapters new` begins an adapter of your own\n"
+            "`maskflow-convert adapters list` shows what can be read; `adapters new` begins an adapter of your own\n"
         )
+
+    def test_empty_folder(self, run, tmp_path):
+        (tmp_path / "data").mkdir()
+        assert run("init", tmp_path / "data")[2].startswith(f"maskflow-convert: {tmp_path}/data: holds no files\n")
 
     def test_what_convert_wrote_is_no_data_set(self, run, here):
         coco(here / "data")
@@ -433,14 +437,14 @@ class TestPlugins:
             ("sys.exit(3)", "failed to look into the folder: SystemExit: 3"),
             ("raise SourceError('no', 'x')", "failed to look into the folder: x: no"),
             ("return 3", "failed to look into the folder: TypeError: "),
-            ("return ['x']", "found 'x', which is no Found with sources"),
-            ("yield Found(tree.root, 'x', [])", "which is no Found with sources"),
-            ("yield Found(tree.root, 'x', [3])", "found the source 3, which is no mapping"),
-            ("yield Found(tree.root, 3, [{'folder': 'x'}])", "which is no Found with sources"),
-            ("yield LeftOut('x', 'y')", "which is no Found with sources"),
-            ("yield Found('x', 'x', [{'folder': 'x'}])", "which is no Found with sources"),
+            ("return ['x']", "found 'x', which is not a Found with sources"),
+            ("yield Found(tree.root, 'x', [])", "which is not a Found with sources"),
+            ("yield Found(tree.root, 'x', [3])", "found the source 3, which is not a mapping"),
+            ("yield Found(tree.root, 3, [{'folder': 'x'}])", "which is not a Found with sources"),
+            ("yield LeftOut('x', 'y')", "which is not a Found with sources"),
+            ("yield Found('x', 'x', [{'folder': 'x'}])", "which is not a Found with sources"),
             ("yield Found(tree.root, 'x', [{'fodler': 'x'}])", "found what its own options refuse: "),
-            ("yield Found(tree.root, 'x', [{'folder': 'x', 'split': 'a b'}])", "'a b' is no name for a split"),
+            ("yield Found(tree.root, 'x', [{'folder': 'x', 'split': 'a b'}])", "'a b' is not a name for a split"),
         ],
     )
     def test_one_that_fails_is_left_out(self, tmp_path, install, discover, told):
