@@ -574,6 +574,19 @@ def test_without_images_it_is_rehearsed(drafted, tmp_path, capsys):
     assert main(["convert", "c.yaml"]) == 1
 
 
+def test_without_images_and_their_sizes_nothing_can_be_done(drafted, tmp_path):
+    folder = coco(tmp_path / "d", 2, mode=None)
+    content = json.loads((folder / "coco.json").read_text())
+    for image in content["images"]:
+        del image["width"], image["height"]
+    (folder / "coco.json").write_text(json.dumps(content))
+    seen, yaml, text = drafted(folder)
+    assert (seen.objects, seen.written, seen.errors) == (2, 0, {})
+    assert "on_error" not in yaml
+    assert "# Not one image was found: until they are there, nothing can be converted." in text
+    assert main(["convert", "c.yaml", "--dry-run"]) == 1
+
+
 def test_a_few_images_are_enough_to_open_them(drafted, tmp_path):
     """Though the first that are tried be missing."""
     folder = coco(tmp_path / "d", 300, mode=None)
