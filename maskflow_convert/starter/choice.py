@@ -90,7 +90,7 @@ def _nothing(found: Search) -> str:
 def _asked(candidates: Sequence[Candidate], several: str) -> Sequence[Candidate]:
     sys.stderr.write(f"maskflow-convert: {several}\n")
     while True:
-        sys.stderr.write(f"Which? 1 to {len(candidates)}, several as in 1,2 make one data set, or all: ")
+        sys.stderr.write(f"Which one? 1 to {len(candidates)}; several, as in 1,2, or all make one data set: ")
         sys.stderr.flush()
         answer = sys.stdin.readline()
         if not answer.strip():

@@ -235,7 +235,7 @@ class TestWrites:
 
 SEVERAL = """\
   1  coco     c/coco.json  sure: COCO instances; images in c/images
-  2  labelme  l            sure: 1 JSON file, LabelMe's as far as they were looked at
+  2  labelme  l            sure: 1 JSON file, LabelMe's by those looked at
 """
 
 
@@ -342,7 +342,7 @@ class TestChoice:
                 pass
             assert process.wait(60) == 0
         os.close(ours)
-        assert b"Which? 1 to 2" in shown
+        assert b"Which one? 1 to 2" in shown
         assert b"Wrote data.yaml" in shown.replace(b"\x1b[1m", b"").replace(b"\x1b[0m", b"")
         assert yaml_of("data.yaml")["sources"][0]["adapter"] == "coco"
 
