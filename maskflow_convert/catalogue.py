@@ -73,7 +73,7 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
             "category-id-duplicate", _E,
             "Two categories have the same id and different names.",
             "category 3 is `car`, and further down `truck`",
-            "Give each category an id of its own: what the objects of this one are, nobody knows.",
+            "Give each category an id of its own: nobody can tell what the objects of this one are.",
         ),
         Rule(
             "annotation-id-duplicate", _W,
@@ -135,13 +135,13 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
             "class-few-objects", _W,
             "Some classes have fewer than 10 objects.",
             "3 objects are mitoses, and 5,000 are cells",
-            "Annotate more of them, or merge classes by `classes.rename`.",
+            "Annotate more of them, or merge classes with `classes.rename`.",
         ),
         Rule(
             "class-imbalance", _W,
             "The most frequent class has over 100 times as many objects as the rarest.",
             "4,000 objects of the class `cell`, 12 of the class `mitosis`",
-            "Weigh the classes in training, or merge rare ones by `classes.rename`.",
+            "Weight the classes in training, or merge rare ones with `classes.rename`.",
         ),
         Rule(
             "class-not-in-split", _W,
@@ -153,7 +153,7 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
             "class-names-similar", _W,
             "Two classes have names that differ in case or white space only.",
             "`Red cell` and `redcell`",
-            "Make them one by `classes.rename`, if they mean the same.",
+            "Merge them with `classes.rename`, if they mean the same.",
         ),
         Rule(
             "basename-duplicate", _W,
@@ -201,7 +201,7 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
         ),
         Rule(
             "record-malformed", _E,
-            "A written record is no `tf.train.Example`, or none of the format.",
+            "A written record is not a `tf.train.Example`, or not one of this format.",
             "the first bytes of a record are those of a PNG",
             "Convert the data set again; if the file comes from another tool, mend that.",
         ),
@@ -251,7 +251,7 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
         ),
         Rule(
             "image-unreadable", _E,
-            "The image file is damaged, truncated, or no image.",
+            "The image file is damaged, truncated, or not an image.",
             "a download that was broken off: the last third is missing",
             "Replace the file.",
         ),
@@ -263,20 +263,20 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
         ),
         Rule(
             "image-orientation", _W,
-            "An EXIF orientation was found, and the size told whether to apply it.",
+            "An EXIF orientation was found, and the size decided whether to apply it.",
             "orientation 6, stored 400 x 300, annotated as 300 x 400",
             "Nothing, if the decision is right; else set `image.exif: apply` or `ignore`.",
         ),
         Rule(
             "image-orientation-ambiguous", _E,
-            "An EXIF orientation was found, and the size does not tell if it holds.",
+            "An EXIF orientation was found, and the size cannot decide whether to apply it.",
             "orientation 3, upside down: the size is the same either way",
             "Set `image.exif: apply` if the image was annotated as viewers show it, else `ignore`.",
         ),
         Rule(
             "image-orientation-present", _E,
             "An EXIF orientation was found, and `image.exif` is `error`.",
-            "a photograph of a telephone, held upright",
+            "a photograph taken with a telephone held upright",
             "Rotate the pixels and remove the tag, or choose another policy.",
         ),
         Rule(
@@ -287,7 +287,7 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
         ),
         Rule(
             "image-mode-unsupported", _E,
-            "The image's samples have no faithful form in a PNG of the wanted kind.",
+            "The image's samples cannot be kept faithfully in a PNG of the wanted kind.",
             "a TIFF of 32-bit floating-point numbers",
             "Convert the image to 8-bit or 16-bit samples yourself, choosing the range.",
         ),
@@ -319,7 +319,7 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
             "image-without-objects", _W,
             "The image has no object.",
             "a field of view without a cell, or one that nobody has annotated yet",
-            "Nothing, if there is none to be seen; else annotate it. Set this code to `ignore` if many are so.",
+            "Nothing, if there is nothing to annotate; else annotate it. `ignore` this code if that is usual.",
         ),
         Rule(
             "image-skipped", _W,
@@ -361,13 +361,13 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
         ),
         Rule(
             "object-ignored", _W,
-            "The object has a label that the format keeps for what is to be ignored.",
+            "The object has a label that the format reserves for what is to be ignored.",
             "a LabelMe shape with the label `__ignore__`",
             "Nothing; or label it as what it is.",
         ),
         Rule(
             "object-without-area", _E,
-            "The object is a point or a line, which cover no area.",
+            "The object is a point or a line, which covers no area.",
             "a LabelMe shape of the type `point`",
             "Draw an outline, set the adapter's `point_radius` or `line_width`, or set this code to `warning`.",
         ),
@@ -415,7 +415,7 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
         ),
         Rule(
             "polygon-too-few-points", _E,
-            "A polygon has no part with three points or more, or a figure not two.",
+            "A polygon has no part of three points or more, or a figure has fewer than two.",
             "`[[10, 10, 20, 20]]`",
             "Draw it again, or remove it.",
         ),
@@ -505,7 +505,7 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
         ),
         Rule(
             "mask-area-differs", _W,
-            "The mask has not the number of pixels that the annotation gives it.",
+            "The mask does not have the number of pixels that the annotation gives it.",
             "`area` is 926, and the mask has 3,948 pixels",
             "Look at the mask. It is what is written; the stated area is not.",
         ),
@@ -645,19 +645,19 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
         ),
         Rule(
             "record-image-unreadable", _E,
-            "The image of a record is no PNG, or one that cannot be decoded.",
+            "The image of a record is not a PNG, or is one that cannot be decoded.",
             "a JPEG in `image/image_bytes`",
             "Convert the data set again; if the file comes from another tool, write whole PNGs.",
         ),
         Rule(
             "record-image-differs", _E,
-            "The PNG has not the size, channels or depth that are stated for it.",
+            "The PNG does not have the size, channels or depth that are stated for it.",
             "a PNG of 640 columns and 480 rows, `image/width` 480, in the layout `documented`",
             "Check the layout: `image/width` counts columns in `documented`, and rows in `rows_first`.",
         ),
         Rule(
             "record-indices-incomplete", _E,
-            "The numbers of a record's indices are no multiple of three.",
+            "The number of values in a record's indices is not a multiple of three.",
             "`image/masks_indices` holds 17 numbers",
             "Mend the program that wrote it: an index is the object and the two coordinates of a pixel.",
         ),
@@ -733,11 +733,11 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
             "dataset-key-unknown", _W,
             "The second part of an element has a key that training does not know.",
             "`boxes`",
-            "Leave it out, or nothing: it is passed over.",
+            "Leave it out, or do nothing: it is ignored.",
         ),
         Rule(
             "dataset-not-dense", _E,
-            "A part of an element is ragged, sparse, or no tensor.",
+            "A part of an element is ragged, sparse, or not a tensor.",
             "`masks` is a RaggedTensor",
             "Make it dense, as by `tf.sparse.to_dense` or `.to_tensor()`.",
         ),

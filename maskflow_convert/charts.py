@@ -26,6 +26,9 @@ SMALL = 10
 
 _MULTIPLES = 6
 _WIDTH, _HEIGHT = 420, 190
+_MARGIN = 6
+_WIDEST = 72  # a bar
+_ROOM = 12  # that half of a label takes
 
 
 def class_bars(classes: Sequence[str], by_split: Mapping[str, Counter[str]]) -> str:
@@ -139,12 +142,12 @@ def spread_chart(distribution: Distribution, unit: str, axis: str) -> str:
     bins = list(distribution.bins())
     if not bins:
         return "<p>There is no image.</p>"
-    summary = f"{distribution.smallest:,} {unit} in all images."
-    if distribution.smallest != distribution.largest:
-        summary = (
-            f"From {distribution.smallest:,} to {distribution.largest:,} {unit}; "
-            f"half of the images have {distribution.middle():,} or more."
-        )
+    if distribution.smallest == distribution.largest:
+        return f"<p>{axis.capitalize()}: {distribution.smallest:,} in every image.</p>"
+    summary = (
+        f"From {distribution.smallest:,} to {distribution.largest:,} {unit}; "
+        f"half of the images have {distribution.middle():,} or more."
+    )
     bars = [_Bar(count, f"{count_text(count, 'image')} of {_range(first, last)} {unit}") for first, last, count in bins]
     places = {number + (first == last) / 2: first for number, (first, last, _) in enumerate(bins)}
     ticks = {at: short_text(first) for at, first in list(places.items())[:: _every(len(bins))]}
@@ -179,8 +182,9 @@ def _columns(
     bars: Sequence[_Bar], ticks: Mapping[float, str], axis: str, summary: str, limit: _Limit | None = None
 ) -> str:
     """Bars side by side with their numbers above them and an axis below; ticks lie at so many bars from the left."""
-    left, top, bottom = 6, 38 if limit else 18, _HEIGHT - 34
-    step = (_WIDTH - 2 * left) / len(bars)
+    top, bottom = 38 if limit else 18, _HEIGHT - 34
+    step = min((_WIDTH - 2 * _MARGIN) / len(bars), _WIDEST)
+    left = (_WIDTH - step * len(bars)) / 2
     most = max(bar.count for bar in bars)
     parts = []
     if limit:
@@ -200,8 +204,9 @@ def _columns(
             parts.append(f'<text x="{x + step / 2:.1f}" y="{bottom - height - 4:.1f}">{short_text(bar.count)}</text>')
     parts.append(f'<line class="axis" x1="0" x2="{_WIDTH}" y1="{bottom}" y2="{bottom}"/>')
     for at, label in ticks.items():
-        anchor = "" if at else ' text-anchor="start"'
-        parts.append(f'<text x="{max(left + at * step, 1):.1f}" y="{bottom + 15}"{anchor}>{label}</text>')
+        x = left + at * step
+        anchor = ' text-anchor="start"' if x < _ROOM else ' text-anchor="end"' if x > _WIDTH - _ROOM else ""
+        parts.append(f'<text x="{x:.1f}" y="{bottom + 15}"{anchor}>{label}</text>')
     return (
         f'<svg class="histogram" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{text(summary)}">'
         f'{"".join(parts)}<text class="quiet" x="{_WIDTH / 2}" y="{_HEIGHT - 4}">{text(axis)}</text></svg>'
@@ -223,7 +228,7 @@ def _small_histogram(octaves: Counter[int], first: int, last: int, name: str) ->
         f"<h4><bdi>{text(name)}</bdi></h4>"
         f'<svg viewBox="0 0 {10 * count} 41" preserveAspectRatio="none" role="img" aria-label="{text(label)} pixels">'
         f'{bars}<line class="axis" x1="0" x2="{10 * count}" y1="40.5" y2="40.5"/></svg>'
-        f"<p>half have {2 ** middle_octave(octaves):,} pixels or more</p>"
+        f"<p>half have {count_text(2 ** middle_octave(octaves), 'pixel')} or more</p>"
     )
 
 

@@ -13,6 +13,7 @@ import os
 import shlex
 import signal
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -31,11 +32,19 @@ if TYPE_CHECKING:
     from maskflow_convert.illustrate import Illustrations
     from maskflow_convert.report import Report
 
-_EXIT_CODES = """\
-exit codes: 0 done, also where objects were dropped by policy; 1 stopped by an issue, or issues
-found; 2 usage or configuration; 3 adapter; 4 source unreadable; 5 output; 130 interrupted"""
+_BEGINNING = """\
+to begin: `maskflow-convert init FOLDER` finds the data set in a folder and
+writes a YAML file, and `maskflow-convert convert FILE` converts it
+"""
 
-_LAYOUT = "of records that no dataset.json lies beside; it is never guessed"
+_EXIT_CODES = """\
+exit codes: 0 done, also if objects were dropped as configured; 1 stopped by an
+issue, or issues found; 2 usage or configuration; 3 adapter; 4 source cannot be
+read; 5 output; 130 interrupted"""
+
+_LAYOUT = "of .tfrecord files without a dataset.json beside them; it is never guessed"
+
+_SUBJECT = "a YAML file, an output directory, or .tfrecord files"
 
 _SCHEMA_FILE = "maskflow.schema.json"
 _LAST_STREAM = 2  # the standard error
@@ -126,121 +135,150 @@ def _tell_warnings() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
+    as_written = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
         prog="maskflow-convert",
-        description="Convert instance-segmentation annotations to maskflow TFRecords.",
-        epilog=_EXIT_CODES,
+        description="Convert annotations for instance segmentation (COCO, Pascal VOC, LabelMe, or a\n"
+        "format of your own) to the TFRecords that maskflow trains on.",
+        epilog=f"{_BEGINNING}\n{_EXIT_CODES}",
+        formatter_class=as_written,
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    parser.set_defaults(run=lambda _: _usage(parser))
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
 
-    convert = commands.add_parser("convert", help="convert the data set that a YAML describes", epilog=_EXIT_CODES)
+    def command(name: str, meaning: str) -> argparse.ArgumentParser:
+        told = textwrap.fill(f"{meaning[0].upper()}{meaning[1:]}.", 79)
+        return commands.add_parser(name, help=meaning, description=told, epilog=_EXIT_CODES, formatter_class=as_written)
+
+    init = command("init", "find the data set in a folder, and write the YAML file that converts it")
+    init.add_argument("folder", metavar="FOLDER", type=_local, help="where the images and annotations are")
+    init.add_argument(
+        "--output",
+        metavar="FILE",
+        type=_local,
+        help="the YAML file to write; default: called after FOLDER",
+    )
+    init.add_argument("--overwrite", action="store_true", help="replace a YAML file that is there already")
+    init.add_argument(
+        "--format",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="of several data sets, take what this adapter reads; may be repeated",
+    )
+    init.add_argument(
+        "--only",
+        metavar="PATH",
+        type=_local,
+        action="append",
+        default=[],
+        help="of several data sets, take what is in this file or folder; may be repeated",
+    )
+    init.add_argument("--all", action="store_true", help="make one data set of all that is found")
+    init.add_argument("--no-schema", action="store_true", help="write no JSON Schema for editors beside the YAML file")
+    init.set_defaults(run=_init)
+
+    convert = command("convert", "convert the data set that a YAML file describes")
     convert.add_argument("config", metavar="CONFIG", type=_path, help="the YAML file")
     convert.add_argument("--output", metavar="DIR", type=_path, help="where to write, instead of `output.directory`")
-    convert.add_argument("--workers", metavar="N", type=_workers, help="number of processes, or auto")
-    convert.add_argument("--executor", choices=("serial", "processes"), help="how the work is done")
+    convert.add_argument("--workers", metavar="N", type=_workers, help="how many processes do the work, or auto")
+    convert.add_argument("--executor", choices=("serial", "processes"), help="what does the work")
     existing = convert.add_mutually_exclusive_group()
-    existing.add_argument("--resume", action="store_true", help="go on with an unfinished data set")
-    existing.add_argument("--overwrite", action="store_true", help="replace a data set that is there already")
-    convert.add_argument("--dry-run", action="store_true", help="tell what would be written, and open no image")
+    existing.add_argument("--resume", action="store_true", help="finish a data set that was begun")
+    existing.add_argument("--overwrite", action="store_true", help="replace the data set that is there")
+    convert.add_argument("--dry-run", action="store_true", help="show what would be written; no image is opened")
     convert.add_argument(
         "--set",
         metavar="KEY=VALUE",
         action="append",
         default=[],
-        help="set a key of the YAML, as in objects.crowd=keep or sources[0].split=val; may be repeated",
+        help="set a key of the YAML file, such as objects.crowd=keep or sources[0].split=val; may be repeated",
     )
     convert.set_defaults(run=_convert)
 
-    validate = commands.add_parser(
-        "validate", help="find what is wrong with annotations, images or written records", epilog=_EXIT_CODES
-    )
+    validate = command("validate", "find what is wrong with annotations, images or written records")
     validate.add_argument(
-        "subject", metavar="CONFIG|RECORDS", type=_path, nargs="*", help="a YAML file, an output directory, or shards"
+        "subject",
+        metavar="CONFIG|RECORDS",
+        type=_path,
+        nargs="*",
+        help=_SUBJECT,
     )
     validate.add_argument("--format", choices=("text", "json", "html"), default="text", help="default: text")
     validate.add_argument("--output", metavar="FILE", type=_local, help="write the report to a file")
     validate.add_argument(
-        "--issues", metavar="FILE", type=_local, help="list all issues in a file, one a line, as JSON"
+        "--issues", metavar="FILE", type=_local, help="write all issues to a file, each a line of JSON"
     )
     validate.add_argument(
-        "--fail-on", choices=("error", "warning", "never"), default="error", help="when to exit with 1; default: error"
+        "--fail-on",
+        choices=("error", "warning", "never"),
+        default="error",
+        help="what to exit with 1 for; default: error",
     )
-    validate.add_argument("--sample", metavar="N", type=_count, help="look at N images only, the same ones every time")
+    validate.add_argument("--sample", metavar="N", type=_count, help="look at N images only, always the same ones")
     validate.add_argument("--no-images", action="store_true", help="open no image whose size its annotation states")
     validate.add_argument("--layout", choices=("documented", "rows_first"), help=_LAYOUT)
-    validate.add_argument("--workers", metavar="N", type=_workers, help="number of processes, or auto")
+    validate.add_argument("--workers", metavar="N", type=_workers, help="how many processes do the work, or auto")
     validate.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="as for convert")
-    validate.add_argument("--list-checks", action="store_true", help="print what is looked for, and look for nothing")
+    validate.add_argument("--list-checks", action="store_true", help="list all checks, and do nothing else")
     validate.set_defaults(run=_validate)
 
-    preview = commands.add_parser(
-        "preview", help="draw masks on their images, before or after they are written", epilog=_EXIT_CODES
-    )
+    preview = command("preview", "draw masks on their images, from a YAML file or from written records")
     preview.add_argument(
-        "subject", metavar="CONFIG|RECORDS", type=_path, nargs="+", help="a YAML file, an output directory, or shards"
+        "subject",
+        metavar="CONFIG|RECORDS",
+        type=_path,
+        nargs="+",
+        help=_SUBJECT,
     )
     preview.add_argument(
         "--output", metavar="DIR", type=_local, default=Path("preview"), help="where to write; default: preview"
     )
     preview.add_argument("--limit", metavar="N", type=_count, default=24, help="at most N images; default: 24")
-    preview.add_argument("--seed", metavar="N", type=int, default=0, help="another seed, other images; default: 0")
+    preview.add_argument("--seed", metavar="N", type=int, default=0, help="another seed shows other images; default: 0")
     preview.add_argument(
-        "--only", metavar="CLASS", action="append", default=[], help="only objects of this class; may be repeated"
+        "--only", metavar="CLASS", action="append", default=[], help="show only objects of this class; may be repeated"
     )
-    preview.add_argument("--issues", action="store_true", help="only objects with issues")
+    preview.add_argument("--issues", action="store_true", help="show only objects with issues")
     preview.add_argument("--layout", choices=("documented", "rows_first"), help=_LAYOUT)
     preview.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="as for convert")
     preview.set_defaults(run=_preview)
 
-    inspect = commands.add_parser("inspect", help="tell what is in written records")
-    inspect.add_argument("records", metavar="RECORDS", type=_path, nargs="+", help="an output directory, or files")
+    inspect = command("inspect", "show what is in written records")
+    inspect.add_argument(
+        "records", metavar="RECORDS", type=_path, nargs="+", help="output directories or .tfrecord files"
+    )
     inspect.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
     inspect.set_defaults(run=_inspect)
 
-    init = commands.add_parser(
-        "init",
-        help="look into a folder, and write the YAML that converts what is there",
-        description="Look into a folder, find its data set, and write the YAML that converts it. If there are several, "
-        "you are asked which; without a terminal, say so by --format, --only or --all.",
-        epilog=_EXIT_CODES,
-    )
-    init.add_argument("folder", metavar="FOLDER", type=_local, help="where images and annotations are")
-    init.add_argument(
-        "--output", metavar="FILE", type=_local, help="the YAML to write; default: called after FOLDER, where you are"
-    )
-    init.add_argument("--overwrite", action="store_true", help="replace a YAML that is there already")
-    init.add_argument(
-        "--format", metavar="NAME", action="append", default=[], help="only what this adapter finds; may be repeated"
-    )
-    init.add_argument(
-        "--only", metavar="PATH", type=_local, action="append", default=[], help="only what is there; may be repeated"
-    )
-    init.add_argument("--all", action="store_true", help="make one data set of all that is found")
-    init.add_argument("--no-schema", action="store_true", help="write no JSON Schema for editors beside the YAML")
-    init.set_defaults(run=_init)
-
-    schema = commands.add_parser("schema", help="what is read and written, as JSON for editors and programs")
+    schema = command("schema", "print what is read and written, as JSON for editors and programs")
     subject = schema.add_subparsers(required=True, metavar="config|sample|record")
     schemas = {
-        "config": "the JSON Schema of a YAML, with the options of the installed adapters; editors complete by it",
+        "config": "the JSON Schema of the YAML file, with the options of all installed adapters",
         "sample": "the JSON Schema of what adapters yield",
         "record": "the features of a written record",
     }
     for name, meaning in schemas.items():
         subject.add_parser(name, help=meaning, description=meaning).set_defaults(run=_schema, subject=name)
 
-    adapters = commands.add_parser("adapters", help="the formats that can be read")
+    adapters = command("adapters", "list, show or begin an adapter, which reads a format")
     what = adapters.add_subparsers(required=True, metavar="list|show|new")
-    what.add_parser("list", help="the installed adapters").set_defaults(run=_list_adapters)
-    show = what.add_parser("show", help="an adapter and its options")
-    show.add_argument("name", metavar="NAME", help="as in `adapter:` of a YAML")
+    what.add_parser("list", help="list the installed adapters").set_defaults(run=_list_adapters)
+    show = what.add_parser("show", help="show an adapter and its options")
+    show.add_argument("name", metavar="NAME", help="as in `adapter:` of a YAML file")
     show.set_defaults(run=_show_adapter)
-    new = what.add_parser("new", help="write a package that offers an adapter, for you to go on from")
-    new.add_argument("name", metavar="NAME", help="as it will be in `adapter:` of a YAML")
+    new = what.add_parser("new", help="write a package with an adapter that works, for you to change")
+    new.add_argument("name", metavar="NAME", help="as it will be in `adapter:` of a YAML file")
     new.add_argument("--output", metavar="DIR", type=_local, help="where to write; default: maskflow-NAME")
     new.set_defaults(run=_new_adapter)
     return parser
+
+
+def _usage(parser: argparse.ArgumentParser) -> int:
+    """Say what there is, to who gives no command."""
+    parser.print_help(sys.stderr)
+    return ConfigError.exit_code
 
 
 @contextmanager
@@ -280,7 +318,7 @@ def _workers(text: str) -> int | Literal["auto"]:
 
 def _count(text: str) -> int:
     if not (text.isdecimal() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of images")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of images")
     return int(text)
 
 
@@ -395,6 +433,7 @@ def _write(text: str, path: Path | None) -> None:
 
 def _preview(options: argparse.Namespace) -> int:
     with _much_to_import():
+        from maskflow_convert.amounts import count_text
         from maskflow_convert.config import load_config
         from maskflow_convert.gallery import PAGE, write_gallery
         from maskflow_convert.preview import Choice, preview_annotations, preview_records
@@ -410,7 +449,8 @@ def _preview(options: argparse.Namespace) -> int:
             else preview_annotations(load_config(config, options.set), choice, on_progress)
         )
         count = write_gallery(previews, options.output, ", ".join(map(str, options.subject)))
-    sys.stdout.write(f"Drew {count:,} images; open {options.output / PAGE} in a browser.\n")
+    drawn = f"Drew {count_text(count, 'image')}; open {options.output / PAGE} in a browser."
+    sys.stdout.write(f"{drawn if count else 'No image matches, so none was drawn.'}\n")
     return 0
 
 

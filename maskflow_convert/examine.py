@@ -173,7 +173,7 @@ class Examiner:
             sample = self.adapters[item.source].read(item.entry.record)
         except DataError as error:
             if error.code not in CATALOGUE:
-                told = f"raised {_told(error)}, which is no code of the catalogue"
+                told = f"raised {_told(error)}, which is not a code of the catalogue"
                 raise self._adapter_failed(item, told, error) from error
             raise
         except (SourceError, MemoryError):  # no fault of this image

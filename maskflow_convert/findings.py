@@ -11,7 +11,7 @@ from maskflow_convert.amounts import count_text
 from maskflow_convert.catalogue import SUBJECTS, Rule, Severity
 from maskflow_convert.issues import Issue
 from maskflow_convert.report import Report
-from maskflow_convert.reporting import COLOURS, split_table
+from maskflow_convert.reporting import COLOURS, Indented, split_table
 
 _EXAMPLES = 3
 
@@ -27,16 +27,15 @@ def checks_page() -> RenderableType:
     return Group(*(part for subject, rules in SUBJECTS.items() for part in (_heading(subject), *map(_rule, rules))))
 
 
-def _kind(report: Report, rule: Rule, severity: Severity, count: int) -> Text:
-    examples = report.examples[rule.code][:_EXAMPLES]
+def _kind(report: Report, rule: Rule, severity: Severity, count: int) -> RenderableType:
     fixed = report.fixed[rule.code]
     facts = f"  {severity}, {count_text(count, 'time')}" + (f", {fixed:,} fixed" if fixed else "")
-    text = Text.assemble("\n", (rule.code, f"bold {COLOURS[severity]}"), f"{facts}\n")
-    text.append(f"  {rule.meaning}\n", "dim")
-    if fixed < count:
-        text.append(f"  {rule.remedy}\n", "dim")
-    text.append("\n".join(f"    {line}" for line in _told(examples, count)))
-    return text
+    words = [rule.meaning, *([rule.remedy] if fixed < count else [])]
+    return Group(
+        Text.assemble("\n", (rule.code, f"bold {COLOURS[severity]}"), facts),
+        Indented(Text("\n".join(words), "dim"), 2),
+        Indented(Text("\n".join(_told(report.examples[rule.code][:_EXAMPLES], count))), 4),
+    )
 
 
 def _told(examples: list[Issue], count: int) -> Iterator[str]:
@@ -57,7 +56,9 @@ def _heading(subject: str) -> Text:
     return Text(f"{subject}\n", "bold underline")
 
 
-def _rule(rule: Rule) -> Text:
-    text = Text.assemble((rule.code, f"bold {COLOURS[rule.severity]}"), f"  {rule.severity}\n")
-    text.append(f"  {rule.meaning}\n  For example: {rule.example}\n  {rule.remedy}\n")
-    return text
+def _rule(rule: Rule) -> RenderableType:
+    return Group(
+        Text.assemble((rule.code, f"bold {COLOURS[rule.severity]}"), f"  {rule.severity}"),
+        Indented(Text(f"{rule.meaning}\nFor example: {rule.example}\n{rule.remedy}"), 2),
+        "",
+    )

@@ -7,12 +7,13 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from maskflow_convert.amounts import count_text
 from maskflow_convert.characters import visible
 from maskflow_convert.errors import OutputError
 from maskflow_convert.image import is_signed_png, signed_png
+from maskflow_convert.issues import Issue
 from maskflow_convert.markup import jpeg_source, text
 from maskflow_convert.output import PREVIEW, is_ours, replace_text, signed
 from maskflow_convert.page import page
@@ -96,6 +97,16 @@ _PROGRAM = "maskflow-convert preview"
 _NAME = re.compile(r"\d{4,}-[A-Za-z0-9_-]{1,80}\.png")
 
 
+def _listed(issue: Issue) -> str:
+    """An issue beneath its image: what, and in which file; its whole path is told where the mouse rests on that."""
+    what = issue.message if issue.object is None else f"object {issue.object}: {issue.message}"
+    listed = f"<code>{issue.code}</code> <bdi>{text(what)}</bdi>"
+    if issue.path is not None:
+        place = PurePath(issue.path).name + ("" if issue.line is None else f":{issue.line}")
+        listed += f'<br><bdi title="{text(issue.path)}">{text(place)}</bdi>'
+    return f"<li>{listed}</li>"
+
+
 def _file_name(number: int, preview: Preview) -> str:
     """A name that is one on every system, whatever the image is called."""
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", preview.name.rpartition("/")[2].rpartition(".")[0])[:80]
@@ -110,10 +121,9 @@ def _tile(preview: Preview) -> str:
     bare, drawn = map(jpeg_source, preview.jpegs())
     total = preview.labels.total()
     listed = preview.legend
-    told = [f"{issue.told} [{issue.code}]" for issue in preview.issues[:ISSUES]]
+    issues = "".join(map(_listed, preview.issues[:ISSUES]))
     if len(preview.issues) > ISSUES:
-        told.append(f"and {len(preview.issues) - ISSUES:,} more")
-    issues = "".join(f"<li><bdi>{text(each)}</bdi></li>" for each in told)
+        issues += f"<li>and {len(preview.issues) - ISSUES:,} more</li>"
     names = text(json.dumps([visible(name) for name in preview.labels]))
     alternative = text(f"{preview.name}: {listed or 'no object'}")
     facts = ", ".join(each for each in (preview.split, count_text(total, "object")) if each)

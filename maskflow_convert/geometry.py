@@ -18,6 +18,7 @@ from PIL import Image, ImageDraw
 from pycocotools import mask as coco_mask
 
 from maskflow_convert import runs
+from maskflow_convert.amounts import count_text
 from maskflow_convert.errors import ImageError, ShapeError
 from maskflow_convert.image import read_labels
 from maskflow_convert.runs import Runs
@@ -221,7 +222,7 @@ def usable_parts(polygons: Polygons) -> list[Part]:
     parts: list[Part] = [part for part in polygons.parts if len(part) >= 6]
     if not parts:
         points = max((len(part) // 2 for part in polygons.parts), default=0)
-        raise ShapeError("polygon-too-few-points", f"the largest of {len(polygons.parts)} parts has {points} points")
+        raise ShapeError("polygon-too-few-points", f"its largest part has {count_text(points, 'point')}")
     return parts
 
 

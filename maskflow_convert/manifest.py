@@ -143,7 +143,7 @@ class Manifest(Model):
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
-            raise SourceError(f"is no manifest of this version: {where}: {first['msg']}", path) from error
+            raise SourceError(f"is not a manifest of this version: {where}: {first['msg']}", path) from error
 
 
 _NONE_NUMBERED = '"numbered_images": []'  # not found within a string: there, quotes are escaped

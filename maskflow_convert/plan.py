@@ -284,9 +284,9 @@ def _fault(entry: object) -> str | None:
     key: object = entry.key
     image_id: object = entry.id
     if not isinstance(key, str):
-        return f"has a key that is no text: {key!r}"
+        return f"has a key that is not text: {key!r}"
     if image_id is not None and not (isinstance(image_id, int) and -(2**63) <= image_id < 2**63):
-        return f"has an id that is no 64-bit integer: {image_id!r}"
+        return f"has an id that is not a 64-bit integer: {image_id!r}"
     if entry.split is not None and not is_split_name(entry.split):
         return f"has a split that cannot be part of a file name: {entry.split!r}"
     return None

@@ -157,7 +157,7 @@ def _faults(index: Index[Any]) -> Iterator[str]:
     }
     for name, (value, kind) in fields.items():
         if isinstance(value, str) or not isinstance(value, kind):
-            yield f"has {name} that are no list: {value!r}"
+            yield f"has {name} that are not a list: {value!r}"
     for label in index.labels:
         if not isinstance(label, str):
-            yield f"has a label that is no text: {label!r}"
+            yield f"has a label that is not text: {label!r}"

@@ -5,10 +5,11 @@ Records are read as their layout says, so that a mask that lies in the wrong pla
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import heapq
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, zip_longest
 from pathlib import Path
@@ -19,7 +20,7 @@ import numpy as np
 from maskflow_convert.characters import visible
 from maskflow_convert.checks import Depth
 from maskflow_convert.config import Config, OnError
-from maskflow_convert.errors import DataError
+from maskflow_convert.errors import ConfigError, DataError
 from maskflow_convert.examine import Examiner, Size
 from maskflow_convert.image import encode_png, read_header
 from maskflow_convert.image.overlay import Rgb, encode_jpeg
@@ -38,8 +39,10 @@ T = TypeVar("T")
 SIDE = 1024
 """Longest side of a picture that is a file, in screen pixels."""
 
-GALLERY_SIDE = 640
+GALLERY_SIDE = 800
 """Longest side of a picture in the gallery."""
+
+_CLASSES_TOLD = 20  # where one is asked for that is none
 
 _LOOKED_AT = 24  # records of a file, where a few of any are to be shown
 _LONGEST = 64 * 2**20  # bytes of such a record
@@ -116,9 +119,11 @@ def preview_annotations(
         on_progress: gets the number of images looked at, and of all.
 
     Raises:
-        ConfigError, PluginError, SourceError: see `maskflow_convert.errors`.
+        ConfigError: as `maskflow_convert.errors` says, or there is no class of a name that was chosen.
+        PluginError, SourceError: see `maskflow_convert.errors`.
     """
     data_set = prepare(config.model_copy(update={"on_error": OnError.SKIP_OBJECT}))
+    _refuse_unknown(choice, data_set.classes.names)
     images = data_set.shards.images
     hashes = np.array([_hash(choice.seed, item.entry.key) for item in images], dtype="S8")
     order = _counted(np.argsort(hashes, kind="stable").tolist(), len(hashes), on_progress)
@@ -141,9 +146,11 @@ def preview_records(
         on_progress: gets the number of records looked at, and of all, if a manifest tells that.
 
     Raises:
-        ConfigError: the layout is not known.
+        ConfigError: the layout is not known, or there is no class of a name that was chosen.
     """
     known = records.known_layout(layout)
+    if records.manifest:
+        _refuse_unknown(choice, _classes(records).values())
     count = sum(shard.images for shard in records.manifest.shards) if records.manifest else 0
     scanned = ((path, *numbered) for path in records.paths for numbered in enumerate(scan_records(path)))
     candidates = (
@@ -154,6 +161,18 @@ def preview_records(
     for _, path, data in heapq.nsmallest(choice.limit, candidates, key=lambda each: each[0]):
         if (preview := _of_record(records, path, data, choice, known)) is not None:
             yield preview
+
+
+def _refuse_unknown(choice: Choice, classes: Collection[str]) -> None:
+    """Refuse to look for a class that the data set does not have: nothing would be found, for a slip of the pen.
+
+    Raises:
+        ConfigError: one was chosen.
+    """
+    for name in sorted((choice.only or frozenset()).difference(classes)):
+        near = difflib.get_close_matches(name, classes, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(list(classes)[:_CLASSES_TOLD])}"
+        raise ConfigError(f"--only {name}: there is no such class; {hint}")
 
 
 def _counted(things: Iterable[T], count: int, on_progress: Callable[[int, int], None] | None) -> Iterator[T]:

@@ -256,7 +256,7 @@ def parse(data: bytes) -> tuple[Record | None, list[Issue]]:
     try:
         features = dict(_features(memoryview(data)))
     except (ValueError, IndexError) as error:
-        return None, [Issue("record-malformed", f"the bytes are no tf.train.Example: {error}")]
+        return None, [Issue("record-malformed", f"the bytes are not a tf.train.Example: {error}")]
     faults = [*_odd_features(features.keys())]
     numbers: dict[str, NDArray[np.int64]] = {}
     texts: dict[str, bytes] = {}

@@ -169,12 +169,12 @@ def load_offer(point: EntryPoint) -> type[AnyAdapter]:
 
 def _adapter_class(found: object, what: str) -> type[AnyAdapter]:
     if not (isinstance(found, type) and issubclass(found, Adapter)):
-        raise PluginError(f"{what} is no subclass of maskflow_convert.Adapter")
+        raise PluginError(f"{what} is not a subclass of maskflow_convert.Adapter")
     if missing := sorted(getattr(found, "__abstractmethods__", ())):
         raise PluginError(f"{what} does not define {' and '.join(missing)}")
     options = getattr(found, "Options", None)
     if not (isinstance(options, type) and issubclass(options, AdapterOptions)):
-        raise PluginError(f"{what}: its Options are no subclass of maskflow_convert.AdapterOptions")
+        raise PluginError(f"{what}: its Options are not a subclass of maskflow_convert.AdapterOptions")
     return found
 
 

@@ -130,7 +130,7 @@ class RemotePath(Path, PurePosixPath):
         return _COLLAPSED.sub(r"\1//", super().__str__(), count=1)
 
     def __fspath__(self) -> NoReturn:
-        raise self._unsupported("is no file of this machine; open it by its own methods, or fetch() it")
+        raise self._unsupported("is not a file on this machine; open it by its own methods, or fetch() it")
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.scheme == "memory":

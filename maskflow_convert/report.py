@@ -70,7 +70,7 @@ class Tally:
 
 
 def tallies_html(tallies: Mapping[str, Tally]) -> str:
-    """A table of what was written and dropped, as a notebook shows it."""
+    """A table of what was written and dropped, as a notebook shows it; sizes only of what was written."""
     from maskflow_convert.markup import table
 
     total = Tally()
@@ -83,11 +83,12 @@ def tallies_html(tallies: Mapping[str, Tally]) -> str:
             tally.images_dropped.total(),
             tally.objects_written,
             tally.objects_dropped.total(),
-            size_text(tally.bytes),
+            *((size_text(tally.bytes),) if total.bytes else ()),
         )
         for name, tally in {**tallies, "all": total}.items()
     ]
-    return table(("split", "images", "dropped", "objects", "dropped", "size"), rows)
+    sizes = ("size",) if total.bytes else ()
+    return table(("split", "images", "dropped", "objects", "dropped", *sizes), rows)
 
 
 @dataclass
@@ -208,7 +209,7 @@ class Report:
         return total
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the verdict, the counts, the objects of each class, and the issues."""
+        """What a notebook shows: the verdict, the counts, the issues, and the objects of each class."""
         from maskflow_convert.markup import table, text
 
         by_class = self.total.objects_by_class
@@ -218,8 +219,8 @@ class Report:
         ]
         tables = (
             tallies_html({**self.splits, **({"(none)": self.unplaced} if self.unplaced != Tally() else {})}),
-            table(("class", "id", "objects"), classes) if classes else "",
             table(("issue", "severity", "times", "for example"), issues) if issues else "",
+            table(("class", "id", "objects"), classes) if classes else "",
         )
         return f"<p>{text(self.verdict)}</p>{''.join(tables)}"
 

@@ -137,7 +137,7 @@ def _cost(total: Tally, code: str) -> str:
         for number, noun in ((total.images_dropped[code], "image"), (total.objects_dropped[code], "object"))
         if number
     ]
-    return f'<p class="quiet">Lost by it: {" and ".join(lost)}.</p>' if lost else ""
+    return f'<p class="quiet">Dropped for it: {" and ".join(lost)}.</p>' if lost else ""
 
 
 def _example(issue: Issue, illustration: Illustration | None) -> str:

@@ -8,11 +8,12 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from pydantic import PydanticUserError
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -84,6 +85,19 @@ def render(part: RenderableType) -> str:
     return text.getvalue()
 
 
+@dataclass(frozen=True, slots=True)
+class Indented:
+    """A text at some columns from the left; also what of a line has to go below it."""
+
+    text: Text
+    columns: int
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        for line in self.text.wrap(console, max(options.max_width - self.columns, 1)):
+            line.rstrip()
+            yield Text(" " * self.columns).append_text(line)
+
+
 def summary(report: Report) -> RenderableType:
     """The counts of a run by split, then its issues by code."""
     return Group(split_table(report), *_issues(report))
@@ -146,9 +160,8 @@ def _issues(report: Report) -> Iterator[RenderableType]:
         ]
         facts = [severity.value] if severity is not Severity.IGNORE else []
         facts += [count_text(count, "time"), *lost]
-        line = Text.assemble("\n", (code, f"bold {COLOURS[severity]}"), f"  {', '.join(facts)}\n")
-        line.append(f"  {CATALOGUE[code].meaning}\n  First: {report.examples[code][0].told}", "dim")
-        yield line
+        yield Text.assemble("\n", (code, f"bold {COLOURS[severity]}"), f"  {', '.join(facts)}")
+        yield Indented(Text(f"{CATALOGUE[code].meaning}\nFirst: {report.examples[code][0].told}", "dim"), 2)
 
 
 def inspection_tables(inspection: Inspection) -> RenderableType:
@@ -164,7 +177,7 @@ def inspection_tables(inspection: Inspection) -> RenderableType:
         f"\nlayout {inspection.layout or 'unknown: no dataset.json lies beside the file'}; ",
         f"width {_range_text(inspection.image_width)}, height {_range_text(inspection.image_height)}, ",
         f"channels {', '.join(map(str, inspection.channels)) or '-'}; ",
-        f"{inspection.records_without_objects:,} records without objects\n",
+        f"{count_text(inspection.records_without_objects, 'record')} without objects\n",
     )
     return Group(files, facts, classes)
 

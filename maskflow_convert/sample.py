@@ -138,7 +138,7 @@ class Sample(Model):
         ]
         doubts = [(issue.code, issue.told) for issue in (*self.issues, *self.doubts)]
         tables = (
-            table(("object", "label", "number", "shape"), objects) if objects else "<p>No object.</p>",
+            table(("object", "label", "class", "shape"), objects) if objects else "<p>No object.</p>",
             table(("issue", "which is"), doubts) if doubts else "",
         )
         return f"<p>{isolated(self.key)}</p>{sample_html(self)}{''.join(tables)}"

@@ -52,7 +52,7 @@ def _words(name: str) -> dict[str, str]:
     """What the placeholders of the templates stand for."""
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]*([_-][A-Za-z0-9]+)*", name) or len(name) > _LONGEST_NAME:
         raise ConfigError(
-            f"{name!r} is no name for an adapter: use letters and digits, with single '-' or '_' between them, "
+            f"{name!r} is not a name for an adapter: use letters and digits, with single '-' or '_' between them, "
             f"{_LONGEST_NAME} characters at most"
         )
     if offers := registry.installed().get(name):

@@ -224,7 +224,7 @@ def _read_record(file: BinaryIO, header: bytes) -> bytes | Issue:
     if masked_crc(header[:8]) != crc:
         return Issue(
             "record-length-damaged",
-            "has a length that does not match its checksum; this is no TFRecord file, or it is damaged",
+            "has a length that does not match its checksum; this is not a TFRecord file, or it is damaged",
         )
     if length > _LONGEST:
         return Issue("record-length-damaged", f"claims to be of {length:,} bytes, more than a record may have")

@@ -227,7 +227,7 @@ def test_coco_that_is_nested_deep(tmp_path, text):
     (tmp_path / "a.json").write_text(text())
     found = validate(tmp_path, {"adapter": "coco", "annotations": "a.json"})
     assert found.code == 4
-    assert f"{tmp_path / 'a.json'}: is no JSON: " in found.stderr
+    assert f"{tmp_path / 'a.json'}: is not JSON: " in found.stderr
 
 
 # LabelMe

@@ -73,8 +73,11 @@ REAL: list[tuple[str, list[str], tuple[int, int]]] = [
     ("labelme/examples/primitives", [], (1, 5)),  # 8 shapes, of which 3 have no area
     ("labelme", ["--format", "labelme"], (16, 61)),
     ("datumaro-assets/coco_dataset/coco", [], (2, 1)),
+    ("datumaro-assets/coco_dataset/coco_instances", [], (2, 1)),  # a mask, a crowd, and a box without a mask
     ("datumaro-assets/coco_dataset/coco_roboflow", [], (2, 1)),
+    ("datumaro-assets/coco_dataset/coco_stuff", [], (2, 0)),  # two crowds
     ("datumaro-assets/coco_dataset/mmdet_coco", [], (2, 1)),
+    ("datumaro-assets/voc_dataset/voc_dataset1", [], (1, 0)),  # two boxes, and a mask whose class nothing tells
     ("datumaro-assets/voc_dataset/voc_dataset3", [], (1, 1)),
     ("labelformat-fixtures/object_detection/COCO", [], (2, 16)),
 ]
@@ -109,8 +112,29 @@ def count(text: Any) -> int:
     return int(text.replace(",", ""))
 
 
+NONE = [
+    "edge",  # single images and XML files
+    "exif",  # photographs
+    "microscopy",  # a label image, for the example of an adapter
+    "datumaro-assets/coco_dataset/coco_captions",
+    "datumaro-assets/coco_dataset/coco_image_info",
+    "datumaro-assets/coco_dataset/coco_labels",
+    "datumaro-assets/coco_dataset/coco_panoptic",
+    "datumaro-assets/coco_dataset/coco_person_keypoints",  # without masks
+    "datumaro-assets/labelme_dataset",  # XML of the older LabelMe
+    "labelformat-fixtures/image_file_loading",
+    "labelformat-fixtures/instance_segmentation/YOLOv8",
+    "labelformat-fixtures/object_detection/KITTI",
+    "labelformat-fixtures/object_detection/Labelbox",
+    "labelformat-fixtures/object_detection/YOLOv8",
+    "labelformat-fixtures/object_detection/lightly",
+    "labelformat-fixtures/semantic_segmentation",
+]
+"""What no installed adapter reads; with the lists above, all that there is."""
+
+
 @pytest.mark.real_data
-@pytest.mark.parametrize("folder", ["edge", "exif", "microscopy", "datumaro-assets/coco_dataset/coco_captions"])
+@pytest.mark.parametrize("folder", NONE)
 def test_what_is_no_data_set_of_ours(folder, capsys):
     assert main(["init", str(SHARED / folder)]) == 4
     assert "holds no data set that an installed adapter recognises" in capsys.readouterr().err

@@ -1,6 +1,6 @@
 """Reads a COCO file portion by portion, and finds its three lists.
 
-A file that is made up in another way than such files are, or is no JSON, is mapped into memory as a whole, and its
+A file that is made up in another way than such files are, or is not JSON, is mapped into memory as a whole, and its
 lists are taken apart with a small object for each element.
 """
 
@@ -42,7 +42,7 @@ def read_file(path: Path) -> CocoFile:
     """Find the lists of a file.
 
     Raises:
-        SourceError: the file cannot be read, or is no COCO annotation file.
+        SourceError: the file cannot be read, or is not a COCO annotation file.
     """
     try:
         with copy_of(path).open("rb", buffering=0) as file:
@@ -171,14 +171,14 @@ def _split(path: Path, file: mmap.mmap) -> _Pieces:
     except json_text.UNPARSABLE as error:
         at = json_text.fault_offset(error, len(text) - begin)
         line = None if at is None else json_text.line_of(path, begin + at)
-        raise SourceError(f"is no JSON: {error}", path, line) from error
+        raise SourceError(f"is not JSON: {error}", path, line) from error
 
 
 def _decode_pieces(path: Path, text: memoryview) -> _Pieces:
     try:
         return _PIECES.decode(text)
     except msgspec.ValidationError as error:
-        raise SourceError(f"is no COCO annotation file: {error}", path) from error
+        raise SourceError(f"is not a COCO annotation file: {error}", path) from error
 
 
 def _offsets(text: memoryview, pieces: Sequence[msgspec.Raw]) -> Iterator[int]:

@@ -52,7 +52,7 @@ def index_file(path: Path) -> Index[CocoRecord]:
     """List the images of a file in their order, each with its annotations in theirs.
 
     Raises:
-        SourceError: the file cannot be read, or is no COCO annotation file.
+        SourceError: the file cannot be read, or is not a COCO annotation file.
     """
     try:
         fetch(path)

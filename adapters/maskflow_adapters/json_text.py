@@ -29,7 +29,7 @@ _UP_TO_NON_FINITE = re.compile(
 )  # strings are passed over whole
 
 UNPARSABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
-"""What msgspec raises for text that is no JSON, of another structure than wanted, or nested too deep."""
+"""What msgspec raises for text that is not JSON, of another structure than wanted, or nested too deep."""
 
 
 class Lines:

@@ -159,7 +159,7 @@ class LabelmeAdapter(Adapter[LabelmeOptions, str]):
         shows a file as its EXIF orientation says, and what is embedded as it is. Some files name themselves.
 
         Raises:
-            RecordError: there is neither, or what is embedded is no base64.
+            RecordError: there is neither, or what is embedded is not base64.
         """
         head = file.head
         name = PureWindowsPath(head.image_path or "").as_posix()

@@ -55,7 +55,7 @@ def discover(tree: Tree) -> Iterator[Found]:
                 [] if images else [f"The image of {tree.told(lost[0].path)} was not found: {lost[0].image_name!r}."]
             )
     count = sum(tree.count(folder, ".json") for folder in samples)
-    reason = f"{count:,} JSON file{'s' if count > 1 else ''}, LabelMe's as far as they were looked at"
+    reason = f"{count:,} JSON file{'s' if count > 1 else ''}, LabelMe's by those looked at"
     home = parts.get(None, tree.root)
     yield Found(home, reason, sources, Confidence.LIKELY if notes else Confidence.SURE, notes)
 

@@ -65,7 +65,7 @@ class LabelmeFile:
         """The image, encoded, if the file holds it.
 
         Raises:
-            RecordError: `record-broken`, `imageData` is no text; `image-unreadable`, it is no base64.
+            RecordError: `record-broken`, `imageData` is no text; `image-unreadable`, it is not base64.
         """
         line = self.line_of("imageData")
         try:
@@ -75,7 +75,7 @@ class LabelmeFile:
         try:
             return base64.b64decode(encoded) if encoded else None
         except ValueError as error:
-            raise RecordError(f"imageData is no base64: {error}", self.path, line, "image-unreadable") from error
+            raise RecordError(f"imageData is not base64: {error}", self.path, line, "image-unreadable") from error
 
 
 def read_file(path: Path) -> LabelmeFile:
@@ -93,7 +93,7 @@ def read_file(path: Path) -> LabelmeFile:
     except json_text.UNPARSABLE as error:
         at = json_text.fault_offset(error, len(text) - begin)
         line = None if at is None else _line(text, begin + at)
-        raise RecordError(f"is no JSON: {error}", path, line) from error
+        raise RecordError(f"is not JSON: {error}", path, line) from error
     first = _address(parsed)
     spans = tuple((_address(shape) - first, len(memoryview(shape))) for shape in head.shapes)
     return LabelmeFile(path, text, head, spans)
@@ -127,7 +127,7 @@ def _misfit(error: msgspec.ValidationError, path: Path, text: bytes) -> RecordEr
     """What is wrong with JSON of another structure: a field, which msgspec then names, or all of it."""
     field = re.search(r"`\$\.(\w+)", str(error))
     if field is None:
-        return RecordError(f"is no LabelMe file: {error}", path, 1, code="file-foreign")
+        return RecordError(f"is not a LabelMe file: {error}", path, 1, code="file-foreign")
     return RecordError(str(error), path, _line_of(text, field[1]))
 
 

@@ -234,7 +234,7 @@ def _patch(shape: _Shape) -> Bitmap:
     try:
         source = base64.b64decode(shape.mask)
     except ValueError as error:
-        raise ShapeError("mask-unreadable", f"the mask is no base64: {error}") from error
+        raise ShapeError("mask-unreadable", f"the mask is not base64: {error}") from error
     corners = _flat(shape.points)
     if not all(map(math.isfinite, corners)):
         raise ShapeError("polygon-not-finite", f"the corners of the mask are {', '.join(map(str, corners))}")

@@ -192,7 +192,7 @@ def _of_loose(tree: Tree, folders: Sequence[Path]) -> Found:
         if home is None:
             notes.append(f"The images were not found: no folder has {names[0]!r}.")
     count = sum(tree.count(folder, ".xml") for folder in folders)
-    reason = f"{count:,} XML file{'s' if count > 1 else ''}, Pascal VOC's as far as they were looked at"
+    reason = f"{count:,} XML file{'s' if count > 1 else ''}, Pascal VOC's by those looked at"
     path = parts.get(None, tree.root)
     return Found(path, reason, sources, Confidence.LIKELY, [*notes, "It has boxes and no instance masks."])
 

@@ -93,12 +93,12 @@ def _parse(path: Path) -> etree._Element:
         root = etree.fromstring(data, parser)
     except etree.XMLSyntaxError as error:
         told = re.sub(r"\s*, line \d+, column \d+$", "", error.msg or "it is empty")
-        raise RecordError(f"is no XML that can be read: {told}", path, error.lineno or 1) from error
+        raise RecordError(f"is not readable XML: {told}", path, error.lineno or 1) from error
     if root.getroottree().docinfo.doctype:
         line = data.count(b"\n", 0, max(0, data.find(b"<!DOCTYPE"))) + 1
         raise RecordError("has a document type, which annotation files have not, and which is not read", path, line)
     if root.tag != "annotation":
-        raise RecordError(f"is no annotation of Pascal VOC: its root is <{root.tag!s}>", path, _line(root))
+        raise RecordError(f"is not a Pascal VOC annotation: its root is <{root.tag!s}>", path, _line(root))
     return root
 
 
@@ -142,7 +142,7 @@ def _box(element: etree._Element | None) -> tuple[Corners | None, str | None]:
         try:
             numbers.append(float(text))
         except ValueError:
-            return None, f"<{side}> is no number: {_cut(text)!r}"
+            return None, f"<{side}> is not a number: {_cut(text)!r}"
     xmin, ymin, xmax, ymax = numbers
     return (xmin, ymin, xmax, ymax), None
 

@@ -119,9 +119,9 @@ class Card:
         manifest = self.manifest
         channels = "1 or 3 channels" if manifest.channels == "source" else count_text(manifest.channels, "channel")
         size = sum(shard.bytes for shard in manifest.shards)
-        files = f"{count_text(len(manifest.shards), 'TFRecord file')} of together {size_text(size)}"
-        compressed = ", compressed by GZIP" if manifest.compression == "gzip" else ""
-        return f"{files}{compressed}; images as PNG with {channels} of {manifest.depth} bits"
+        compressed = ", compressed with GZIP" if manifest.compression == "gzip" else ""
+        files = f"{count_text(len(manifest.shards), 'TFRecord file')}, {size_text(size)} in all{compressed}"
+        return f"{files}; images as PNG, {channels} of {manifest.depth} bits"
 
     @property
     def axes(self) -> str:
@@ -129,6 +129,15 @@ class Card:
         if self.manifest.layout is Layout.DOCUMENTED:
             return "`image/width` counts columns, and an index of `image/masks_indices` is `(n, x, y)`"
         return "`image/width` counts rows, and an index of `image/masks_indices` is `(n, row, column)`"
+
+    @property
+    def unused(self) -> str:
+        """How many classes have no object, in a sentence; nothing if each has one, or if none has."""
+        names = [each.name for each in self.manifest.classes]
+        unused = sum(1 for name in names if not self.report.total.objects_by_class[name])
+        if unused in (0, len(names)):
+            return ""
+        return f"{unused:,} of the {len(names):,} classes {'has' if unused == 1 else 'have'} no object."
 
     @property
     def splits(self) -> list[SplitFacts]:

@@ -36,7 +36,7 @@ def _about(card: Card) -> Iterator[str]:
 
 def _shown(card: Card, picture: str | None) -> Iterator[str]:
     if picture is not None:
-        told = f"{count_text(len(card.pictures), 'image')} with the masks of their records"
+        told = f"{count_text(len(card.pictures), 'sample image')} with their masks, drawn from the records"
         yield from (f"![{told}]({picture})", "")
 
 
@@ -74,8 +74,8 @@ def _classes(card: Card) -> Iterator[str]:
     yield from _table(("class", "id", "objects", ""), rows)
     if rest := len(order) - len(shown):
         yield from ("", f"and {rest:,} more.")
-    if unused := len(ids) - len(order):
-        yield from ("", f"{unused:,} of the {len(ids):,} classes {'has' if unused == 1 else 'have'} no object.")
+    if card.unused:
+        yield from ("", card.unused)
 
 
 def _spreads(card: Card) -> Iterator[str]:
@@ -88,7 +88,7 @@ def _spreads(card: Card) -> Iterator[str]:
         yield from (*_histogram("area of the mask in pixels", "objects", areas), "")
     images = card.report.images
     if images.objects.counts:
-        yield from (*_histogram("objects in the image", "images", list(images.objects.bins())), "")
+        yield from (*_histogram("objects per image", "images", list(images.objects.bins())), "")
         yield f"Images are {_span(images.widths)} pixels wide and {_span(images.heights)} high."
         yield ""
 

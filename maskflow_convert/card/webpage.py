@@ -29,7 +29,7 @@ def webpage(card: Card) -> str:
         splits=_splits(card),
         classes=_classes(card),
         areas=area_charts(card.report.areas),
-        objects=spread_chart(images.objects, "objects", "objects in the image"),
+        objects=spread_chart(images.objects, "objects", "objects per image"),
         widths=spread_chart(images.widths, "pixels", "width in pixels"),
         heights=spread_chart(images.heights, "pixels", "height in pixels"),
         verdict=text(card.verdict),
@@ -71,10 +71,8 @@ def _row(name: str, cells: Sequence[str]) -> str:
 
 def _classes(card: Card) -> str:
     names = [each.name for each in card.manifest.classes]
-    unused = len(names) - sum(1 for name in names if card.report.total.objects_by_class[name])
-    told = f"{unused:,} of the {len(names):,} classes {'has' if unused == 1 else 'have'} no object."
     chart = class_bars(names, {name: tally.objects_by_class for name, tally in card.report.splits.items()})
-    return chart + (f'<p class="quiet">{told}</p>' if unused else "")
+    return chart + (f'<p class="quiet">{card.unused}</p>' if card.unused else "")
 
 
 def _kinds(kinds: Sequence[Kind], facts: Callable[[Kind], str]) -> str:

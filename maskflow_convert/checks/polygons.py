@@ -7,6 +7,7 @@ from itertools import islice
 
 import numpy as np
 
+from maskflow_convert.amounts import count_text
 from maskflow_convert.checks.objects import Finding, Objects, furthest, members
 from maskflow_convert.geometry import Rasteriser
 from maskflow_convert.issues import Issue
@@ -41,7 +42,10 @@ def small_parts(objects: Objects) -> Iterator[Finding]:
         points = [len(part) // 2 for part in shape.parts]
         for part, count in enumerate(points):
             if count < 3:
-                yield number, Issue("polygon-part-dropped", f"part {part} of {len(points)} has {count} points")
+                yield (
+                    number,
+                    Issue("polygon-part-dropped", f"part {part} of {len(points)} has {count_text(count, 'point')}"),
+                )
 
 
 def normalised(objects: Objects) -> Iterator[Finding]:

@@ -30,6 +30,7 @@ _MOST_PROBLEMS = 50
 _DEEPEST = 50  # levels; what the parser takes grows with their square
 _MOST = 2**64
 _SHOWN = 60  # characters of a value that a message quotes
+_INIT = "`maskflow-convert init FOLDER` writes one for the annotations in a folder."
 _PLAIN_TAGS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 
 
@@ -62,14 +63,14 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[Location, str]]:
         tree = document.read(text)
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise ConfigError(f"{path}:{line}: is no YAML: #x{error.character:04x}: {error.reason}") from error
+        raise ConfigError(f"{path}:{line}: is not YAML: #x{error.character:04x}: {error.reason}") from error
     except MarkedYAMLError as error:
         place = f"{path}:{error.problem_mark.line + 1}" if error.problem_mark else path
-        raise ConfigError(f"{place}: is no YAML: {error.problem or error.context}") from error
+        raise ConfigError(f"{place}: is not YAML: {error.problem or error.context}") from error
     except YAMLError as error:
-        raise ConfigError(f"{path}: is no YAML: {error}") from error
-    if not isinstance(tree, dict):
-        raise ConfigError(f"{path}: holds no settings; it should begin with 'sources:'")
+        raise ConfigError(f"{path}: is not YAML: {error}") from error
+    if not isinstance(tree, dict) or (path.suffix == ".json" and "sources" not in tree):
+        raise ConfigError(f"{path}: holds no settings; it should begin with 'sources:'. {_INIT}")
     return tree, document.places
 
 
@@ -78,8 +79,10 @@ def _text(path: Path) -> str:
         with path.open("rb") as file:
             content = file.read(_MOST_BYTES + 1)
         if len(content) > _MOST_BYTES:
-            raise ConfigError(f"{path}: is longer than {_MOST_BYTES:,} bytes, the most that is read of a configuration")
+            raise ConfigError(f"{path}: is longer than {_MOST_BYTES:,} bytes, too long for a configuration. {_INIT}")
         return content.decode("utf-8-sig")
+    except IsADirectoryError as error:
+        raise ConfigError(f"{path}: is a folder, not a YAML file. {_INIT}") from error
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -130,10 +133,10 @@ class _Document:
         if self._nodes > _MOST_NODES:
             raise ConfigError(f"{self._place(node)}: more than {_MOST_NODES} values, or aliases that multiply")
         if len(at) > _DEEPEST:
-            raise ConfigError(f"{self._place(node)}: is no YAML: it is nested more than {_DEEPEST} deep, or in itself")
+            raise ConfigError(f"{self._place(node)}: is not YAML: it is nested more than {_DEEPEST} deep, or in itself")
         self.places.setdefault(at, self._place(node))
         if not isinstance(node, ScalarNode) and node.tag not in _PLAIN_TAGS:
-            raise ConfigError(f"{self._place(node)}: is no YAML: the tag {node.tag} has no meaning here")
+            raise ConfigError(f"{self._place(node)}: is not YAML: the tag {node.tag} has no meaning here")
         match node:
             case MappingNode():
                 return dict(self._entries(node, at))
@@ -193,7 +196,7 @@ def _apply(tree: dict[str, Any], override: str) -> Location:
     try:
         value = _Document(lambda node: f"--set {override}").read(text)
     except YAMLError as error:
-        raise ConfigError(f"--set {override}: the value is no YAML") from error
+        raise ConfigError(f"--set {override}: the value is not YAML") from error
     branch: Any = tree
     location: Location = ()
     for step, following in zip(steps, [*steps[1:], None], strict=True):

@@ -52,7 +52,7 @@ _SPLIT_NAME = "[A-Za-z0-9_.]+"
 
 def _split_name(name: str) -> str:
     if not is_split_name(name):
-        raise ValueError(f"{name!r} is no name for a split: use letters, digits, '_' and '.'")
+        raise ValueError(f"{name!r} is not a name for a split: use letters, digits, '_' and '.'")
     return name
 
 
@@ -81,7 +81,7 @@ class Classes(Model):
     names: tuple[str, ...] | None = Field(None, description="in the order of their ids; omitted: all labels")
     first_id: NonNegativeInt = Field(1, description="id of the first class; 0 is background by convention")
     rename: Mapping[str, str] = Field(default_factory=dict, description="label in a source: name of the class")
-    unknown: Literal["error", "skip"] = Field("error", description="what to do with a label that is no class")
+    unknown: Literal["error", "skip"] = Field("error", description="what to do with a label that is not a class")
 
     @model_validator(mode="after")
     def _names_are_distinct(self) -> Classes:
@@ -165,7 +165,7 @@ class ShardSize(Model):
             return value
         found = re.fullmatch(_SHARD_SIZE, value)
         if not found:
-            raise ValueError(f"{value!r} is no size of a shard: write '64 MiB' or '500 images'")
+            raise ValueError(f"{value!r} is not a shard size: write '64 MiB' or '500 images'")
         amount, unit = int(found[1]), found[2]
         if unit.startswith("image"):
             return {"amount": amount, "unit": "images"}
@@ -237,7 +237,7 @@ class Answer(StrEnum):
 
 
 def _repairable(answers: Mapping[str, Answer]) -> Mapping[str, Answer]:
-    told = f"there is no fix of it; there are of {', '.join(REPAIRABLE)}"
+    told = f"there is no fix for it, but for {', '.join(REPAIRABLE)}"
     details = [
         InitErrorDetails(type=PydanticCustomError("value_error", told), loc=(code,), input=answer)
         for code, answer in answers.items()

@@ -41,11 +41,14 @@ PALETTE: tuple[Colour, ...] = (
 LARGEST_ZOOM = 24
 """Screen pixels that a pixel of the image is drawn with, in length, at the most."""
 
-TINY = 14
+TINY = 10
 """Screen pixels in length below which an object gets a ring around it."""
+
+_RING = 14  # screen pixels from the middle of an object to its ring
 
 _LABEL_SIZE = 15
 _LABEL_WIDTH = 240  # that no name hides what it is about
+_MOST_HIDDEN = 0.2  # of an object, by a label
 _NO_CHARACTER = "\uffff"
 _BEYOND: Colour = (58, 58, 66)  # where the picture shows more than the image
 _BEYOND_STRIPES: Colour = (72, 72, 82)
@@ -377,13 +380,19 @@ def _clipped(start: Point, end: Point, screen: Rectangle) -> tuple[Point, Point]
 
 def _ring(pen: ImageDraw.ImageDraw, figure: Figure, view: View) -> None:
     """Mark what is too small to be found."""
-    if (bounds := _on_screen(figure, view)) is None:
-        return
+    if (bounds := _on_screen(figure, view)) is not None and _is_tiny(bounds):
+        pen.ellipse(_around_centre(bounds, _RING + 1), outline=_HALO, width=4)
+        pen.ellipse(_around_centre(bounds, _RING), outline=figure.colour, width=2)
+
+
+def _is_tiny(bounds: Rectangle) -> bool:
     left, top, right, bottom = bounds
-    if max(right - left, bottom - top) < TINY:
-        x, y = (left + right) / 2, (top + bottom) / 2
-        for radius, colour, width in ((TINY + 1, _HALO, 4), (TINY, figure.colour, 2)):
-            pen.ellipse((x - radius, y - radius, x + radius, y + radius), outline=colour, width=width)
+    return max(right - left, bottom - top) < TINY
+
+
+def _around_centre(bounds: Rectangle, radius: float) -> Rectangle:
+    x, y = (bounds[0] + bounds[2]) / 2, (bounds[1] + bounds[3]) / 2
+    return x - radius, y - radius, x + radius, y + radius
 
 
 def _on_screen(figure: Figure, view: View) -> Rectangle | None:
@@ -395,23 +404,43 @@ def _on_screen(figure: Figure, view: View) -> Rectangle | None:
 
 
 def _write_labels(pen: ImageDraw.ImageDraw, figures: Sequence[Figure], view: View) -> None:
-    """Write the names beside their objects, none over another: where there is no room left, none is written."""
+    """Write the names beside their objects, none over another name or much of an object.
+
+    Where there is no room left, none is written: masks are what a picture is for.
+    """
     font = _font()
     columns, rows = view.size
+    marked = [(figure, bounds) for figure in figures if (bounds := _marked(figure, view)) is not None]
+    objects = np.array([bounds for _, bounds in marked]).reshape(-1, 4)
     taken: list[Rectangle] = []
-    for figure in figures:
-        if (bounds := _on_screen(figure, view)) is None:
-            continue
+    for figure, bounds in marked:
         text = _fitting(figure.label, font, min(columns - 10, _LABEL_WIDTH))
         width, height = math.ceil(font.getlength(text)) + 8, _LABEL_SIZE + 6
         for x, y in _beside(bounds, width, height):
             box = (x, y, x + width, y + height)
-            fits = x >= 0 and y >= 0 and box[2] <= columns and box[3] <= rows
+            fits = x >= 0 and y >= 0 and box[2] <= columns and box[3] <= rows and not _hides_one_of(objects, box)
             if fits and not any(_overlap(box, other) for other in taken):
                 taken.append(box)
                 pen.rectangle((x, y, box[2] - 1, box[3] - 1), fill=figure.colour)
                 pen.text((x + 4, y + 2), text, fill=_ink(figure.colour), font=font)
                 break
+
+
+def _marked(figure: Figure, view: View) -> Rectangle | None:
+    """The rectangle around what is seen of a figure, or of its ring if it has one."""
+    bounds = _on_screen(figure, view)
+    if bounds is None or not _is_tiny(bounds):
+        return bounds
+    return _common(_around_centre(bounds, _RING + 1), (0, 0, *view.size))
+
+
+def _hides_one_of(objects: NDArray[np.float64], label: Rectangle) -> bool:
+    """Whether a label would lie over more than a small part of any of `[N, 4]` rectangles."""
+    left, top, right, bottom = objects.T
+    width = np.minimum(right, label[2]) - np.maximum(left, label[0])
+    height = np.minimum(bottom, label[3]) - np.maximum(top, label[1])
+    hidden = width.clip(0) * height.clip(0)
+    return bool((hidden > _MOST_HIDDEN * (right - left) * (bottom - top)).any())
 
 
 def _beside(bounds: Rectangle, width: int, height: int) -> Iterator[Point]:

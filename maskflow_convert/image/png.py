@@ -154,7 +154,7 @@ def check_png(data: bytes) -> tuple[Header, int]:
     """
     header = read_header(data)
     if header is None:
-        raise ImageError("image-unreadable", f"it is no PNG: it begins with {data[:8]!r}")
+        raise ImageError("image-unreadable", f"it is not a PNG: it begins with {data[:8]!r}")
     chunks = read_chunks(data)
     _check_header(header, chunks[0], methods=data[26:28])
     _check_order(header, chunks)

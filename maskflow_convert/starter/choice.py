@@ -78,9 +78,11 @@ def _nothing(found: Search) -> str:
         return "\n".join(("nothing of that kind is among what was found:", *choices(found.candidates)))
     files = count_text(found.tree.n_files, "file")
     lines = [f"holds no data set that an installed adapter recognises, among {files}"]
+    if not found.tree.n_files:
+        lines = ["holds no files"]
     lines += [f"  {line}" for line in (*left_out_lines(found), *found.tree.unseen)]
     lines.append(
-        "`maskflow-convert adapters list` tells what can be read; `adapters new` begins an adapter of your own"
+        "`maskflow-convert adapters list` shows what can be read; `adapters new` begins an adapter of your own"
     )
     return "\n".join(lines)
 
@@ -88,7 +90,7 @@ def _nothing(found: Search) -> str:
 def _asked(candidates: Sequence[Candidate], several: str) -> Sequence[Candidate]:
     sys.stderr.write(f"maskflow-convert: {several}\n")
     while True:
-        sys.stderr.write(f"Which? 1 to {len(candidates)}, several as in 1,2 make one data set, or all: ")
+        sys.stderr.write(f"Which one? 1 to {len(candidates)}; several, as in 1,2, or all make one data set: ")
         sys.stderr.flush()
         answer = sys.stdin.readline()
         if not answer.strip():

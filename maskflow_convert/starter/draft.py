@@ -100,7 +100,7 @@ class Draft:
             for note in candidate.found.notes:
                 yield from _comment(note)
         if self.look is not None and not self.look.needs.opens_images:
-            yield from _comment("Not one image was found: until they are there, only `convert --dry-run` goes through.")
+            yield from _comment(without_images(self.look))
         for line in left_out_lines(self.found):
             yield from _comment(f"Left out: {line}.")
         yield from _comment("Paths are relative to this file.")
@@ -197,6 +197,12 @@ class Draft:
         if self.look is None or self.look.needs.boxes == "error":
             yield from _explained("#   objects: {crowd: keep}", "what becomes of crowd regions")
         yield from _explained("#   run: {workers: 4}", "how many processes do the work")
+
+
+def without_images(look: Look) -> str:
+    """What can be done where not one image was found."""
+    possible = "only `convert --dry-run` goes through" if look.written else "nothing can be converted"
+    return f"Not one image was found: until they are there, {possible}."
 
 
 def seen(look: Look) -> str:

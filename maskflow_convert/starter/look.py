@@ -159,7 +159,7 @@ def _look(data_set: DataSet, needs: Needs, limit: float) -> Look:
     seen = examine(islice(images, _FIRST))
     if _improved(seen) == needs and time.monotonic() < limit:
         seen = examine(images)
-        if seen.missing == seen.examined > 0:
+        if needs.opens_images and seen.missing == seen.examined > 0:
             return _look(data_set, replace(needs, opens_images=False), limit)
     if (better := _improved(seen)) != needs:
         return _look(data_set, better, limit) if time.monotonic() < limit else replace(seen, needs=better)
@@ -167,10 +167,14 @@ def _look(data_set: DataSet, needs: Needs, limit: float) -> Look:
 
 
 def _seen(data_set: DataSet, needs: Needs, examiner: Examiner) -> Look:
-    """What an examiner found in the images that it was given, and what is known of the data set."""
+    """What an examiner found in the images that it was given, and what is known of the data set.
+
+    Where no image was found that is said as such, and is no error of each image.
+    """
     tally, errors, examples = examiner.tally, Counter[str](), dict[str, Issue]()
     for issue in chain(data_set.issues(), examiner.issues):
-        if (issue.severity or issue.rule.severity) is Severity.ERROR:
+        is_told = issue.code == "image-missing" and not needs.opens_images
+        if (issue.severity or issue.rule.severity) is Severity.ERROR and not is_told:
             errors[issue.code] += 1
             examples.setdefault(issue.code, issue)
     images: Counter[str] = Counter()

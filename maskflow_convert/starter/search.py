@@ -96,17 +96,17 @@ def _discoveries(name: str, adapter: type[AnyAdapter], tree: Tree) -> Iterator[C
                 sources = tuple(_source(name, adapter, options) for options in each.sources)
                 yield Candidate(name, tree.told(each.path), each, sources)
             case _:
-                raise _FaultError(f"{registry.describe(name)} found {each!r}, which is no Found with sources")
+                raise _FaultError(f"{registry.describe(name)} found {each!r}, which is not a Found with sources")
 
 
 def _source(name: str, adapter: type[AnyAdapter], given: object) -> Source:
     if not isinstance(given, Mapping):
-        raise _FaultError(f"{registry.describe(name)} found the source {given!r}, which is no mapping")
+        raise _FaultError(f"{registry.describe(name)} found the source {given!r}, which is not a mapping")
     split = given.get("split")
     options = {key: value for key, value in given.items() if key not in _SOURCE_KEYS}
     try:
         if split is not None and not is_split_name(split):
-            raise ValueError(f"{split!r} is no name for a split")
+            raise ValueError(f"{split!r} is not a name for a split")
         return Source(adapter=name, split=split, options=adapter.Options.model_validate(options))
     except (ValidationError, ValueError) as error:
         raise _FaultError(f"{registry.describe(name)} found what its own options refuse: {error}") from error

@@ -16,7 +16,7 @@ from maskflow_convert.catalogue import CATALOGUE
 from maskflow_convert.characters import visible
 from maskflow_convert.config import Source
 from maskflow_convert.discovery import Confidence
-from maskflow_convert.starter.draft import Draft, seen
+from maskflow_convert.starter.draft import Draft, seen, without_images
 from maskflow_convert.starter.look import Look
 from maskflow_convert.starter.search import Candidate, Search, left_out_lines
 
@@ -92,9 +92,9 @@ def _seen(look: Look | None) -> Iterator[Text]:
     classes = f"{len(look.classes):,} class{'' if len(look.classes) == 1 else 'es'}"
     yield Text(f"\nIn {seen(look)}{by_split}: {count_text(look.objects, 'object')} of {classes}.")
     if not look.needs.opens_images:
-        yield Text("Not one image was found: until they are there, only `convert --dry-run` goes through.", "yellow")
+        yield Text(without_images(look), "yellow")
     if look.needs.boxes == "rectangle":
-        yield Text("They are boxes without masks: `objects.boxes: rectangle` takes each for its object.", "yellow")
+        yield Text("They have boxes and no masks; `objects.boxes: rectangle` fills each box to make one.", "yellow")
     elif look.needs.boxes == "skip":
         boxes = count_text(look.boxes, "object")
         yield Text(f"With a box and no mask: {boxes}, left out by `objects.boxes: skip`.", "yellow")
@@ -103,7 +103,7 @@ def _seen(look: Look | None) -> Iterator[Text]:
         for code, count in look.errors.most_common():
             yield Text.assemble(f"  {count:>6,}  ", (code, "bold"), f"  {CATALOGUE[code].meaning}")
             yield Text(f"          First: {visible(look.examples[code].told)}", "dim")
-    if not look.written:
+    if not look.written and look.needs.opens_images:
         yield Text("Nothing is left of these images: correct them before you convert.", "bold red")
 
 
@@ -112,14 +112,16 @@ def _next(draft: Draft, *, writes_schema: bool) -> Iterator[Text]:
     name = shlex.quote(str(folder / draft.path.name))
     schema = f", and {draft.schema} beside it, by which editors complete and explain it" if writes_schema else ""
     yield Text.assemble("\nWrote ", (visible(name), "bold"), f"{schema}.\n\nNext:")
-    has_images = draft.look is None or draft.look.needs.opens_images
-    steps = {
-        f"preview {name}": "look at the masks on their images",
-        f"validate {name}": "find all that is wrong",
-        f"convert {name}": f"write the records to {folder / draft.records}",
-    }
-    if not has_images:
-        steps = {f"convert {name} --dry-run": "tell what would be written"}
+    look = draft.look
+    convert = {f"convert {name}": f"write the records to {folder / draft.records}"}
+    if look is None or look.needs.opens_images:
+        steps = {
+            f"preview {name}": "look at the masks on their images",
+            f"validate {name}": "find all that is wrong",
+            **convert,
+        }
+    else:
+        steps = {f"convert {name} --dry-run": "show what would be written"} if look.written else convert
     width = max(map(len, steps))
     for step, purpose in steps.items():
         yield Text.assemble("  maskflow-convert ", (f"{visible(step):<{width}}", "bold"), f"   {visible(purpose)}")

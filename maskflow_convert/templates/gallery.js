@@ -51,6 +51,7 @@ function step(by) {
 }
 
 for (const tile of tiles) tile.querySelector("button").addEventListener("click", () => enlarge(tile));
+for (const button of dialog.querySelectorAll("form [value]")) button.addEventListener("click", () => step(+button.value));
 dialog.addEventListener("close", () => {
   if (open) open.querySelector("button").focus();
   open = null;

@@ -151,7 +151,7 @@ def test_what_cannot_be_parsed_raises_what_callers_catch(text):
     ],
 )
 def test_zeros_stand_for_literals_alone(text, zeroed):
-    """Each as long as the literal; a piece of something else is left, and so is no JSON afterwards either."""
+    """Each as long as the literal; a piece of something else is left, and so is not JSON afterwards either."""
     assert json_text.zero_non_finite(text) == zeroed
 
 

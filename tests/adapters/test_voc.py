@@ -654,7 +654,7 @@ def test_a_0_makes_the_origin_suspect(tmp_path):
         (an_object("cat", None), "object-shape-missing", "cat has no mask and no <bndbox>"),
         (an_object(None), "annotation-broken", "no <name>"),
         (an_object("  "), "annotation-broken", "no <name>"),
-        (an_object("cat", ("one", 1, 1, 1)), "annotation-broken", "<xmin> is no number: 'one'"),
+        (an_object("cat", ("one", 1, 1, 1)), "annotation-broken", "<xmin> is not a number: 'one'"),
         (an_object("cat", (1, 1, 1, "")), "annotation-broken", "no <ymax>"),
         ("<object><name>cat</name><bndbox/></object>", "annotation-broken", "no <xmin>"),
     ],
@@ -726,9 +726,9 @@ BOMB = (
     + "]>\n<annotation><object><name>&x11;</name></object></annotation>"
 )
 BROKEN = {
-    "empty": ("", 1, "is no XML"),
-    "text": ("size: 3\n", 1, "is no XML"),
-    "truncated": (a_file(an_object(), an_object())[:-60], 3, "is no XML"),
+    "empty": ("", 1, "is not readable XML"),
+    "text": ("size: 3\n", 1, "is not readable XML"),
+    "truncated": (a_file(an_object(), an_object())[:-60], 3, "is not readable XML"),
     "other root": ("\n\n<annotations/>", 3, "its root is <annotations>"),
     "namespace": ("<annotation xmlns='x'/>", 1, "its root is <{x}annotation>"),
     "deep": ("<annotation>\n" + "<a>" * 300 + "</a>" * 300 + "</annotation>", 2, "depth"),
@@ -737,7 +737,7 @@ BROKEN = {
     "internal": ("<!DOCTYPE annotation [<!ELEMENT annotation ANY>]>\n<annotation/>", 1, "document type"),
     "utf-16": ("<!DOCTYPE a>\n<annotation/>".encode("utf-16"), 1, "document type"),
     "undefined entity": ("<annotation>\n<object>&nbsp;</object></annotation>", 2, "'nbsp' not defined"),
-    "nul": ("<annotation>\n\0</annotation>", 2, "is no XML"),
+    "nul": ("<annotation>\n\0</annotation>", 2, "is not readable XML"),
     "encoding": ("<?xml version='1.0' encoding='no-such'?><annotation/>", 1, "no-such"),
     "negative size": (a_file(size=(-8, 6)), 1, "the width of the image is '-8'"),
     "size of text": (a_file(size=(8, "six")), 1, "the height of the image is 'six'"),

@@ -66,6 +66,20 @@ class TestFilter:
         assert len(shown(page)) < 12
 
 
+class TestButtons:
+    def test_go_through_the_images(self, coco):
+        names = shown(coco)
+        large = coco.locator("dialog .names")
+        coco.locator(".tiles button").first.click()
+        expect(coco.get_by_role("button", name="Close")).to_be_focused()
+        coco.get_by_role("button", name="Next").click()
+        expect(large).to_have_text(names[1])
+        coco.get_by_role("button", name="Previous").click()
+        expect(large).to_have_text(names[0])
+        coco.get_by_role("button", name="Close").click()
+        expect(large).not_to_be_visible()
+
+
 class TestKeys:
     def test_go_through_the_images(self, coco):
         names = shown(coco)

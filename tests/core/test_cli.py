@@ -149,7 +149,7 @@ WRONG = {
     "unknown option": (["convert", "c.yaml", "--frob"], 2, "unrecognized arguments: --frob"),
     "no configuration": (["convert"], 2, "CONFIG"),
     "no such file": (["convert", "gone.yaml"], 2, "maskflow-convert: gone.yaml: cannot be read: No such file"),
-    "a folder": (["convert", "."], 2, "cannot be read: Is a directory"),
+    "a folder": (["convert", "."], 2, "is a folder, not a YAML file. `maskflow-convert init FOLDER` writes one"),
     "no directory": (["convert", "c.yaml"], 2, "set `output.directory`, or give --output"),
     "workers": (["convert", "c.yaml", "--output", "o", "--workers", "many"], 2, "'many'"),
     "no workers": (["convert", "c.yaml", "--output", "o", "--workers", "0"], 2, "workers"),
@@ -260,7 +260,7 @@ class TestInspect:
         assert (code, err) == (0, "")
         rows = [line.split() for line in out.splitlines()]
         assert rows[1][:4] == ["train-00000-of-00001.tfrecord", "3", "3", "36"]
-        assert "layout documented; width 8, height 6, channels 3; 1 records without objects" in out
+        assert "layout documented; width 8, height 6, channels 3; 1 record without objects" in out
         assert ["disc", "4", "2"] in rows
         assert ["stranger", "5", "1"] in rows
 
@@ -314,7 +314,7 @@ class TestInspect:
         (tmp_path / "dataset.json").write_text(text)
         code, out, err = run("inspect", tmp_path)
         assert (code, out) == (4, "")
-        assert "dataset.json: is no manifest of this version" in err
+        assert "dataset.json: is not a manifest of this version" in err
 
 
 class TestAdapters:

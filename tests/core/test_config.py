@@ -243,7 +243,7 @@ ONE_PROBLEM = {
     ),
     "no fix": (
         "issues:\n  polygon-outside-image: fix\n  mask-empty: fix",
-        "c.yaml:5: issues.mask-empty: there is no fix of it; there are of " + ", ".join(REPAIRABLE),
+        "c.yaml:5: issues.mask-empty: there is no fix for it, but for " + ", ".join(REPAIRABLE),
     ),
     "choice": ("objects: {crowd: drop}", "c.yaml:3: objects.crowd: 'drop': input should be 'skip' or 'keep'"),
     "number": ("image: {depth: 9}", "c.yaml:3: image.depth: 9: input should be 8 or 16"),
@@ -271,7 +271,7 @@ ONE_PROBLEM = {
     ),
     "split name": (
         "splits: {../x: 1}",
-        "c.yaml:3: splits.../x: '../x' is no name for a split: use letters, digits, '_' and '.'",
+        "c.yaml:3: splits.../x: '../x' is not a name for a split: use letters, digits, '_' and '.'",
     ),
     "duplicate": ("on_error: stop\non_error: stop", "c.yaml:4: key 'on_error' stands here and at c.yaml:3"),
     "duplicate within": ("run: {workers: 1, workers: 2}", "c.yaml:3: key 'workers' stands here and at c.yaml:3"),
@@ -298,7 +298,7 @@ ONE_PROBLEM_OF_SOURCES = {
     "no sources": ("on_error: stop\n", "c.yaml: key 'sources' is missing"),
     "split's name": (
         "sources:\n  - adapter: shapes\n    split: a/b\n",
-        "c.yaml:3: sources[0].split: 'a/b' is no name for a split: use letters, digits, '_' and '.'",
+        "c.yaml:3: sources[0].split: 'a/b' is not a name for a split: use letters, digits, '_' and '.'",
     ),
 }
 
@@ -351,24 +351,24 @@ class TestWhatItMayNotSay:
 
 
 NO_YAML = {
-    "tab": (b"sources:\n\t- adapter: shapes\n", "c.yaml:2: is no YAML: "),
-    "unclosed": (b"sources: [\n", "c.yaml:2: is no YAML: "),
-    "two documents": (b"a: 1\n---\nb: 2\n", "c.yaml:2: is no YAML: "),
-    "tag": (b"on_error: !!python/name:os.getcwd ''\n", "c.yaml:1: is no YAML: could not determine"),
-    "tag of one's own": (b"on_error: !mine x\n", "c.yaml:1: is no YAML: could not determine"),
-    "merge": (b"a: {b: 1}\nc:\n  <<: {d: 1}\n", "c.yaml:3: is no YAML: "),
-    "undefined alias": (b"a: *b\n", "c.yaml:1: is no YAML: "),
-    "itself": (b"sources: &a [*a]\n", "c.yaml:1: is no YAML: it is nested more than 50 deep"),
-    "itself, a mapping": (b"sources: &a {x: *a}\n", "c.yaml:1: is no YAML: it is nested more than 50 deep"),
-    "deep": (b"a: " + b"[" * 5000, "c.yaml:1: is no YAML: it is nested more than 50 deep"),
-    "date": (b"on_error: 2001-13-45\n", "c.yaml:1: is no YAML: '2001-13-45': month must be in 1..12"),
-    "control character": (b"a:\n \x00\n", "c.yaml:2: is no YAML: #x0000: special characters are not allowed"),
-    "long number": (b"a: " + b"9" * 5000, f"c.yaml:1: is no YAML: '{'9' * 60}...': "),
-    "number of 65 bits": (b"a:\n  b: -18446744073709551617\n", "c.yaml:2: is no YAML: '-18446744073709551617': "),
-    "long number in hexadecimal": (b"a: 0x" + b"f" * 5000, f"c.yaml:1: is no YAML: '0x{'f' * 58}...': "),
-    "half a character": (b'sources:\na: "\\ud83d"\n', "c.yaml:2: is no YAML: '\\ud83d': it holds half a character"),
-    "half a character in a key": (b'"\\udbff": 1\n', "c.yaml:1: is no YAML: '\\udbff': it holds half a character"),
-    "too many": (b"a: [" + b"1," * 60_000, "c.yaml:1: is no YAML: it has more than 100,000 words and signs"),
+    "tab": (b"sources:\n\t- adapter: shapes\n", "c.yaml:2: is not YAML: "),
+    "unclosed": (b"sources: [\n", "c.yaml:2: is not YAML: "),
+    "two documents": (b"a: 1\n---\nb: 2\n", "c.yaml:2: is not YAML: "),
+    "tag": (b"on_error: !!python/name:os.getcwd ''\n", "c.yaml:1: is not YAML: could not determine"),
+    "tag of one's own": (b"on_error: !mine x\n", "c.yaml:1: is not YAML: could not determine"),
+    "merge": (b"a: {b: 1}\nc:\n  <<: {d: 1}\n", "c.yaml:3: is not YAML: "),
+    "undefined alias": (b"a: *b\n", "c.yaml:1: is not YAML: "),
+    "itself": (b"sources: &a [*a]\n", "c.yaml:1: is not YAML: it is nested more than 50 deep"),
+    "itself, a mapping": (b"sources: &a {x: *a}\n", "c.yaml:1: is not YAML: it is nested more than 50 deep"),
+    "deep": (b"a: " + b"[" * 5000, "c.yaml:1: is not YAML: it is nested more than 50 deep"),
+    "date": (b"on_error: 2001-13-45\n", "c.yaml:1: is not YAML: '2001-13-45': month must be in 1..12"),
+    "control character": (b"a:\n \x00\n", "c.yaml:2: is not YAML: #x0000: special characters are not allowed"),
+    "long number": (b"a: " + b"9" * 5000, f"c.yaml:1: is not YAML: '{'9' * 60}...': "),
+    "number of 65 bits": (b"a:\n  b: -18446744073709551617\n", "c.yaml:2: is not YAML: '-18446744073709551617': "),
+    "long number in hexadecimal": (b"a: 0x" + b"f" * 5000, f"c.yaml:1: is not YAML: '0x{'f' * 58}...': "),
+    "half a character": (b'sources:\na: "\\ud83d"\n', "c.yaml:2: is not YAML: '\\ud83d': it holds half a character"),
+    "half a character in a key": (b'"\\udbff": 1\n', "c.yaml:1: is not YAML: '\\udbff': it holds half a character"),
+    "too many": (b"a: [" + b"1," * 60_000, "c.yaml:1: is not YAML: it has more than 100,000 words and signs"),
     "too long": (b"a: " + b"b" * 2**18, "c.yaml: is longer than 262,144 bytes"),
     "tag that does not fit": (b"on_error: !!bool perhaps\n", "c.yaml"),
     "number without digits": (b"on_error: !!int ''\n", "c.yaml"),
@@ -392,6 +392,13 @@ class TestWhatIsNoYaml:
         (problem,) = problems(text)
         assert problem.startswith(told)
 
+    def test_annotations(self, tmp_path):
+        """What somebody gives who has no configuration yet."""
+        path = tmp_path / "instances.json"
+        path.write_text('{"images": [], "annotations": []}')
+        with pytest.raises(ConfigError, match=r"instances\.json: holds no settings; .* `maskflow-convert init FOLDER`"):
+            load_config(path)
+
     def test_aliases_that_multiply(self, problems):
         lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
         lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
@@ -400,7 +407,7 @@ class TestWhatIsNoYaml:
 
     @pytest.mark.parametrize(
         ("name", "told"),
-        [("gone.yaml", "cannot be read: No such file"), (".", "cannot be read: Is a directory")],
+        [("gone.yaml", "cannot be read: No such file"), (".", "is a folder, not a YAML file. `maskflow-convert init")],
     )
     def test_no_file(self, tmp_path, name, told):
         with pytest.raises(ConfigError, match=told) as caught:
@@ -438,13 +445,13 @@ SET_WRONG = {
         "objects.crowd=drop",
         "--set objects.crowd=drop: objects.crowd: 'drop': input should be 'skip' or 'keep'",
     ),
-    "wrong YAML": ("on_error=[", "--set on_error=[: the value is no YAML"),
-    "tag": ("on_error=!mine x", "--set on_error=!mine x: the value is no YAML"),
-    "date": ("on_error=2001-13-45", "--set on_error=2001-13-45: the value is no YAML"),
-    "tag that does not fit": ("on_error=!!bool x", "--set on_error=!!bool x: the value is no YAML"),
+    "wrong YAML": ("on_error=[", "--set on_error=[: the value is not YAML"),
+    "tag": ("on_error=!mine x", "--set on_error=!mine x: the value is not YAML"),
+    "date": ("on_error=2001-13-45", "--set on_error=2001-13-45: the value is not YAML"),
+    "tag that does not fit": ("on_error=!!bool x", "--set on_error=!!bool x: the value is not YAML"),
     "beyond the list": ("sources[1].count=3", "--set sources[1].count=3: there is no sources[1]"),
     "word as index": ("sources[x].count=3", "--set sources[x].count=3: there is no sources.x"),
-    "half a character": (r'on_error="\ud83d"', r'--set on_error="\ud83d": the value is no YAML'),
+    "half a character": (r'on_error="\ud83d"', r'--set on_error="\ud83d": the value is not YAML'),
     "odd digit": ("sources[²].count=3", "--set sources[²].count=3: there is no sources.²"),
     "below a word": ("on_error.x=3", "--set on_error.x=3: there is no on_error.x"),
 }

@@ -102,8 +102,11 @@ class TestReport:
         size = (tmp_path / "out/train-00000-of-00001.tfrecord").stat().st_size - 16  # lengths and checksums
         counts = ["1", "0", "2", "1", f"{size} B"]
         assert rows(report, 1) == [["train", *counts], ["all", *counts]]
-        assert rows(report, 2) == [["disc", "1", "2"]]
-        assert [row[:3] for row in rows(report, 3)] == [["object-crowd", "warning", "1"]]
+        assert [row[:3] for row in rows(report, 2)] == [["object-crowd", "warning", "1"]]
+        assert rows(report, 3) == [["disc", "1", "2"]]
+
+    def test_no_sizes_where_nothing_was_written(self, nasty):
+        assert "size" not in parsed(nasty).xpath("//table[1]//th/text()")
 
     def test_nothing(self):
         assert parsed(Report()).xpath("string(p)") == "Nothing was found to be wrong in 0 objects of 0 images"

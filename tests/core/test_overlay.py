@@ -218,6 +218,18 @@ class TestLabels:
         assert is_colour(both, PALETTE[0]).sum() > 200
         assert is_colour(both, PALETTE[1]).sum() > is_colour(bare[1], PALETTE[1]).sum() + 200
 
+    def test_do_not_hide_objects(self):
+        """Cells that touch, as in a micrograph, and one by itself."""
+        corners = [(x, y) for x in range(20, 200, 40) for y in range(20, 200, 40)] + [(320, 100)]
+        masks = [square(x, y, x + 38, y + 38, width=400, height=220) for x, y in corners]
+        named, bare = (
+            draw(flat(400, 220), [Figure(name, YELLOW, mask) for mask in masks], whole(400, 220, 400))
+            for name in ("cell", "")
+        )
+        written = (named != bare).any(axis=-1)
+        assert written[:, 260:].any()
+        assert max(written[y : y + 38, x : x + 38].mean() for x, y in corners) <= 0.2
+
     def test_no_room(self):
         mask = square(0, 0, 3, 3, width=3, height=3)
         assert draw(flat(3, 3), [Figure("cell", YELLOW, mask)], whole(3, 3, 3)).shape == (3, 3, 3)

@@ -46,7 +46,7 @@ IMPORTS = {
     "raises": ("1 / 0", "cannot be imported: ZeroDivisionError: division by zero"),
     "ends the program": ("import sys; sys.exit('no licence')", "cannot be imported: SystemExit: no licence"),
     "the class is missing": ("", "cannot be imported: AttributeError: "),
-    "another class": ("class Bad: ...", "is no subclass of maskflow_convert.Adapter"),
+    "another class": ("class Bad: ...", "is not a subclass of maskflow_convert.Adapter"),
 }
 INDEXES = {
     "cannot be made": ({"init": "raise ValueError('no')"}, "cannot be made: ValueError: no"),
@@ -56,10 +56,10 @@ INDEXES = {
     "returns nothing": ({"index": "return None"}, "index() returned NoneType instead of an Index"),
     "returns a list": ({"index": "return ['a.png']"}, "index() returned list instead of an Index"),
     "entries are none": ({"index": "return Index(['a.png'], ['x'])"}, "index() lists 'a.png' instead of an Entry"),
-    "no entries": ({"index": "return Index(None, ['x'])"}, "index() has entries that are no list: None"),
-    "entries once": ({"index": "return Index((e for e in ()), ['x'])"}, "index() has entries that are no list: "),
-    "one label": ({"index": "return Index([], 'cell')"}, "index() has labels that are no list: 'cell'"),
-    "labels without order": ({"index": "return Index([], {'a'})"}, "index() has labels that are no list: {'a'}"),
+    "no entries": ({"index": "return Index(None, ['x'])"}, "index() has entries that are not a list: None"),
+    "entries once": ({"index": "return Index((e for e in ()), ['x'])"}, "index() has entries that are not a list: "),
+    "one label": ({"index": "return Index([], 'cell')"}, "index() has labels that are not a list: 'cell'"),
+    "labels without order": ({"index": "return Index([], {'a'})"}, "index() has labels that are not a list: {'a'}"),
     "issues are none": ({"index": "return Index([], [], ['bad'])"}, "index() lists 'bad' instead of an Issue"),
     "same keys": ({"index": "return Index([Entry('a', 1)] * 2, [])"}, "index() lists 'a' twice"),
 }

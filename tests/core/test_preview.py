@@ -96,9 +96,18 @@ class TestChoice:
             assert previews
             assert {label for preview in previews.values() for label in preview.labels} == {"square"}
 
-    def test_only_a_class_that_nothing_has(self, written):
-        choice = Choice(only=frozenset({"stranger"}))
-        assert annotated(choice) == by_name(preview_records(Records.find(written), choice)) == {}
+    def test_only_a_class_that_nothing_has(self):
+        assert annotated(Choice(only=frozenset({"cone"})), "classes.names=[circle, square, triangle, cone]") == {}
+
+    @pytest.mark.parametrize(
+        ("name", "hint"), [("sqare", "did you mean 'square'"), ("x", "there are circle, square, triangle")]
+    )
+    def test_only_a_class_that_there_is_not(self, written, name, hint):
+        choice = Choice(only=frozenset({name}))
+        with pytest.raises(ConfigError, match=f"--only {name}: there is no such class; {hint}"):
+            annotated(choice)
+        with pytest.raises(ConfigError, match=hint):
+            list(preview_records(Records.find(written), choice))
 
     def test_classes_are_called_as_they_will_be(self):
         [preview, *_] = annotated(Choice(only=frozenset({"box"})), "classes.rename={square: box}").values()
@@ -175,7 +184,9 @@ class TestCommand:
         assert all(name.replace("-", "").replace(".", "").isalnum() for name in files)
 
     def test_nothing(self, tmp_path, capsys):
-        assert main(["preview", str(CONFIG), "--output", str(tmp_path), "--only", "stranger"]) == 0
+        arguments = ["--only", "cone", "--set", "classes.names=[circle, square, triangle, cone]"]
+        assert main(["preview", str(CONFIG), "--output", str(tmp_path), *arguments]) == 0
+        assert capsys.readouterr().out == "No image matches, so none was drawn.\n"
         assert "0 objects in 0 images" in (tmp_path / "index.html").read_text(encoding="ascii")
 
     def test_an_earlier_preview_is_replaced(self, tmp_path):

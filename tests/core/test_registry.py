@@ -32,12 +32,15 @@ BROKEN = {
         "AttributeError: module 'os' has no attribute 'no_such_thing'",
     ),
     "ends the program": ("raise SystemExit(0)\n", "SystemExit"),
-    "no class": ("Mine = 3\n", "is no subclass of maskflow_convert.Adapter"),
-    "another class": ("class Mine: ...\n", "is no subclass of maskflow_convert.Adapter"),
+    "no class": ("Mine = 3\n", "is not a subclass of maskflow_convert.Adapter"),
+    "another class": ("class Mine: ...\n", "is not a subclass of maskflow_convert.Adapter"),
     "no methods": (HEAD + "class Mine(Adapter): ...\n", "does not define index and read"),
     "no read": (HEAD + "class Mine(Adapter):\n    def index(self): ...\n", "does not define read"),
-    "options": (WHOLE + "    class Options: ...\n", "its Options are no subclass of maskflow_convert.AdapterOptions"),
-    "options that are no class": (WHOLE + "    Options = None\n", "its Options are no subclass"),
+    "options": (
+        WHOLE + "    class Options: ...\n",
+        "its Options are not a subclass of maskflow_convert.AdapterOptions",
+    ),
+    "options that are no class": (WHOLE + "    Options = None\n", "its Options are not a subclass"),
 }
 
 

@@ -89,7 +89,7 @@ def test_a_fault_in_an_object_is_told_with_its_line(tmp_path):
 
 @pytest.mark.parametrize("name", ["", "-x", "x-", "a--b", "a b", "1a", "é", "a.b", "../a", "a/b", "a\n", "a" * 25])
 def test_no_name(tmp_path, name):
-    with pytest.raises(ConfigError, match="is no name for an adapter: use letters and digits"):
+    with pytest.raises(ConfigError, match="is not a name for an adapter: use letters and digits"):
         write_plugin(name, tmp_path / "plugin")
     assert not (tmp_path / "plugin").exists()
 

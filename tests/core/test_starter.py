@@ -235,7 +235,7 @@ class TestWrites:
 
 SEVERAL = """\
   1  coco     c/coco.json  sure: COCO instances; images in c/images
-  2  labelme  l            sure: 1 JSON file, LabelMe's as far as they were looked at
+  2  labelme  l            sure: 1 JSON file, LabelMe's by those looked at
 """
 
 
@@ -342,7 +342,7 @@ class TestChoice:
                 pass
             assert process.wait(60) == 0
         os.close(ours)
-        assert b"Which? 1 to 2" in shown
+        assert b"Which one? 1 to 2" in shown
         assert b"Wrote data.yaml" in shown.replace(b"\x1b[1m", b"").replace(b"\x1b[0m", b"")
         assert yaml_of("data.yaml")["sources"][0]["adapter"] == "coco"
 
@@ -395,8 +395,12 @@ class TestNothing:
             f"maskflow-convert: {tmp_path}/data: holds no data set that an installed adapter recognises, among 1 file\n"
             "  captions.json: COCO captions, which name no objects\n"
             "  Links that lead elsewhere were not followed: link.\n"
-            "`maskflow-convert adapters list` tells what can be read; `adapters new` begins an adapter of your own\n"
+            "`maskflow-convert adapters list` shows what can be read; `adapters new` begins an adapter of your own\n"
         )
+
+    def test_empty_folder(self, run, tmp_path):
+        (tmp_path / "data").mkdir()
+        assert run("init", tmp_path / "data")[2].startswith(f"maskflow-convert: {tmp_path}/data: holds no files\n")
 
     def test_what_convert_wrote_is_no_data_set(self, run, here):
         coco(here / "data")
@@ -433,14 +437,14 @@ class TestPlugins:
             ("sys.exit(3)", "failed to look into the folder: SystemExit: 3"),
             ("raise SourceError('no', 'x')", "failed to look into the folder: x: no"),
             ("return 3", "failed to look into the folder: TypeError: "),
-            ("return ['x']", "found 'x', which is no Found with sources"),
-            ("yield Found(tree.root, 'x', [])", "which is no Found with sources"),
-            ("yield Found(tree.root, 'x', [3])", "found the source 3, which is no mapping"),
-            ("yield Found(tree.root, 3, [{'folder': 'x'}])", "which is no Found with sources"),
-            ("yield LeftOut('x', 'y')", "which is no Found with sources"),
-            ("yield Found('x', 'x', [{'folder': 'x'}])", "which is no Found with sources"),
+            ("return ['x']", "found 'x', which is not a Found with sources"),
+            ("yield Found(tree.root, 'x', [])", "which is not a Found with sources"),
+            ("yield Found(tree.root, 'x', [3])", "found the source 3, which is not a mapping"),
+            ("yield Found(tree.root, 3, [{'folder': 'x'}])", "which is not a Found with sources"),
+            ("yield LeftOut('x', 'y')", "which is not a Found with sources"),
+            ("yield Found('x', 'x', [{'folder': 'x'}])", "which is not a Found with sources"),
             ("yield Found(tree.root, 'x', [{'fodler': 'x'}])", "found what its own options refuse: "),
-            ("yield Found(tree.root, 'x', [{'folder': 'x', 'split': 'a b'}])", "'a b' is no name for a split"),
+            ("yield Found(tree.root, 'x', [{'folder': 'x', 'split': 'a b'}])", "'a b' is not a name for a split"),
         ],
     )
     def test_one_that_fails_is_left_out(self, tmp_path, install, discover, told):
@@ -568,6 +572,19 @@ def test_without_images_it_is_rehearsed(drafted, tmp_path, capsys):
     assert "# Not one image was found: until they are there, only `convert --dry-run` goes through." in text
     assert main(["convert", "c.yaml", "--dry-run"]) == 0
     assert main(["convert", "c.yaml"]) == 1
+
+
+def test_without_images_and_their_sizes_nothing_can_be_done(drafted, tmp_path):
+    folder = coco(tmp_path / "d", 2, mode=None)
+    content = json.loads((folder / "coco.json").read_text())
+    for image in content["images"]:
+        del image["width"], image["height"]
+    (folder / "coco.json").write_text(json.dumps(content))
+    seen, yaml, text = drafted(folder)
+    assert (seen.objects, seen.written, seen.errors) == (2, 0, {})
+    assert "on_error" not in yaml
+    assert "# Not one image was found: until they are there, nothing can be converted." in text
+    assert main(["convert", "c.yaml", "--dry-run"]) == 1
 
 
 def test_a_few_images_are_enough_to_open_them(drafted, tmp_path):
