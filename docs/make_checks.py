@@ -89,7 +89,7 @@ def page(subject: str, rule: Rule, planted: Planted) -> str:
     picture = f"\n![{drawn.caption}]({PICTURES}/{rule.code}.jpg)\n" if drawn else ""
     return (
         f"# {rule.code}\n\n{rule.meaning}\n\n*{shown(rule).capitalize()}. {found_by(subject, rule, planted)}*\n\n"
-        f"## For example\n\n{rule.example[0].upper()}{rule.example[1:]}. It is told like this:\n\n"
+        f"## For example\n\n{rule.example[0].upper()}{rule.example[1:]}. It is reported like this:\n\n"
         f"<!-- not run: from a data set that is made for this -->\n```text\n{planted.told}\n```\n{picture}\n"
         f"## What to do\n\n{rule.remedy}\n{setting(subject, rule)}"
     )
@@ -111,16 +111,16 @@ def found_by(subject: str, rule: Rule, planted: Planted) -> str:
     if planted.converting:
         return "Found by `validate` and `convert`."
     fixed = " or fixed" if rule.code in REPAIRABLE else ""
-    return f"Found by `validate`; `convert` looks for it where it is an error{fixed}."
+    return f"Found by `validate`; `convert` looks for it only if it is an error{fixed}."
 
 
 def setting(subject: str, rule: Rule) -> str:
-    """How to have it otherwise."""
+    """How to change that."""
     if subject in (WRITTEN, OWN_DATA_SET):
         return ""
     answers = [severity.value for severity in Severity if severity is not rule.severity]
     first, *others = ["fix", *answers] if rule.code in REPAIRABLE else answers
-    return f"\nTo have it otherwise:\n\n```yaml\nissues: {{{rule.code}: {first}}}     # or {', '.join(others)}\n```\n"
+    return f"\nTo change that:\n\n```yaml\nissues: {{{rule.code}: {first}}}     # or {', '.join(others)}\n```\n"
 
 
 def plant() -> dict[str, Planted]:
