@@ -25,9 +25,6 @@ PROMISED = [
 ]
 """Every block of these is run; `tests/s3` does so with the page on object stores, for which it has one."""
 
-WITH_A_STORE = REPOSITORY / "docs/how-to/remote.md"
-"""tests/s3 runs it, where there is an S3 server."""
-
 MEASURING = REPOSITORY / "docs/performance.md"
 """Its commands take hours."""
 
@@ -51,7 +48,7 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("page", [page for page in (*PROMISED, *OTHERS) if page != WITH_A_STORE], ids=name_of)
+@pytest.mark.parametrize("page", [*PROMISED, *OTHERS], ids=name_of)
 def test_what_the_page_says_is_what_happens(page: Path, clone: Path):
     walk = Walk(page, in_this_process)
     walk.go()
