@@ -146,12 +146,12 @@ WRITTEN = {
 
 # The line at which reading stops, where there is one, and what is said.
 UNREADABLE = {
-    "cut.json": (8, "no JSON"),
-    "text.json": (1, "no JSON"),
-    "comma.json": (4, "no JSON"),
-    "utf-16.json": (1, "no JSON"),
+    "cut.json": (8, "not JSON"),
+    "text.json": (1, "not JSON"),
+    "comma.json": (4, "not JSON"),
+    "utf-16.json": (1, "not JSON"),
     "empty.json": (None, "cannot be read"),
-    "list.json": (None, "no COCO annotation file"),
+    "list.json": (None, "not a COCO annotation file"),
     "no-images.json": (None, "`images`"),
     "no-such-file.json": (None, "cannot be read"),
     "images": (None, "cannot be read"),

@@ -61,5 +61,5 @@ def test_a_numbered_image_that_is_none(tmp_path, image):
     manifest().write(tmp_path)
     tree = json.loads((tmp_path / FILE_NAME).read_text(encoding="utf-8"))
     (tmp_path / FILE_NAME).write_text(json.dumps({**tree, "numbered_images": [image]}))
-    with pytest.raises(SourceError, match=r"no manifest of this version: numbered_images\.0"):
+    with pytest.raises(SourceError, match=r"not a manifest of this version: numbered_images\.0"):
         Manifest.read(tmp_path)
