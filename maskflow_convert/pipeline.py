@@ -25,6 +25,7 @@ from maskflow_convert.output import Existing, IssueList, clear, names_in, replac
 from maskflow_convert.plan import Shard
 from maskflow_convert.policy import Policy
 from maskflow_convert.prepare import DataSet, prepare
+from maskflow_convert.provenance import sources_of
 from maskflow_convert.remote import path_of
 from maskflow_convert.report import OnIssue, Report, Tally
 from maskflow_convert.shard import ShardResult, convert_shard, find_report, rehearse_shard
@@ -118,7 +119,7 @@ def _describe(folder: Path, data_set: DataSet, manifest: Manifest, report: Repor
     try:
         from maskflow_convert.card import write_card
 
-        kept = write_card(folder, data_set, manifest, report)
+        kept = write_card(folder, list(sources_of(data_set)), manifest, report)
     except Exception as error:  # pictures of data of any kind, and by libraries of others
         _LOG.warning("%s: the data set is whole, but its card could not be made: %s", folder, _told(error))
     else:
