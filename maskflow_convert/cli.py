@@ -203,6 +203,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     convert.set_defaults(run=_convert)
 
+    merge = command("merge", "make one data set of the shares that nodes have written with `convert --node`")
+    merge.add_argument(
+        "directories",
+        metavar="DIRECTORY",
+        type=_path,
+        nargs="+",
+        help="what the nodes have written: one directory, or several",
+    )
+    merge.add_argument("--output", metavar="DIR", type=_path, help="where to write; needed for several directories")
+    merge.set_defaults(run=_merge)
+
     validate = command("validate", "find what is wrong with annotations, images or written records")
     validate.add_argument(
         "subject",
@@ -374,6 +385,21 @@ def _share_of(node: Node, report: Report) -> str:
     count, shown = len(report.shards), ", ".join(report.shards[:_SHARDS_SHOWN])
     more = " and so on" if count > _SHARDS_SHOWN else ""
     return f"Node {node} has {count_text(count, 'shard')}" + (f": {shown}{more}." if shown else ".")
+
+
+def _merge(options: argparse.Namespace) -> int:
+    with _much_to_import():
+        from maskflow_convert.merging import merge
+        from maskflow_convert.reporting import class_table, print_result, progress_bar, summary
+
+    _tell_warnings()
+    begun = time.perf_counter()
+    with progress_bar() as on_progress:
+        report = merge(options.directories, output=options.output, on_progress=on_progress)
+    folder = (options.output or options.directories[0]).absolute()
+    outcome = _written(report, folder, time.perf_counter() - begun)
+    print_result(summary(report), "", class_table(report), "", outcome)
+    return 0
 
 
 def _written(report: Report, folder: Path, seconds: float) -> str:
