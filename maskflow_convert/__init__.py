@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from maskflow_convert.errors import MaskflowError, RecordError, SourceError
     from maskflow_convert.image import Frame, read_labels
     from maskflow_convert.issues import Issue, Loss
+    from maskflow_convert.merging import merge
     from maskflow_convert.pipeline import convert, rehearse
     from maskflow_convert.report import Report
     from maskflow_convert.sample import Image, Instance, Sample
@@ -37,6 +38,7 @@ _HOMES = {
     "maskflow_convert.errors": ("MaskflowError", "RecordError", "SourceError"),
     "maskflow_convert.image": ("Frame", "read_labels"),
     "maskflow_convert.issues": ("Issue", "Loss"),
+    "maskflow_convert.merging": ("merge",),
     "maskflow_convert.pipeline": ("convert", "rehearse"),
     "maskflow_convert.report": ("Report",),
     "maskflow_convert.sample": ("Image", "Instance", "Sample"),
@@ -82,6 +84,7 @@ __all__ = [
     "dataset_from_config",
     "decode_example",
     "load_config",
+    "merge",
     "read_labels",
     "rehearse",
     "show",

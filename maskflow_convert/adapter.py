@@ -49,7 +49,8 @@ def _beside_the_config(path: Path, info: ValidationInfo) -> Path:
     if path.is_absolute() and isinstance(path, RemotePath):
         return path
     try:
-        return (base / path.expanduser()).resolve()
+        path = path.expanduser()
+        return path.resolve() if path.is_absolute() else (base / path).resolve()
     except (OSError, RuntimeError) as error:  # nobody has that home, or links lead round in a circle
         raise ValueError(str(error)) from error
 

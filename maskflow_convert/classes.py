@@ -29,9 +29,13 @@ class ClassMap:
         names = tuple(found) if settings.names is None else settings.names
         return cls(names, settings.first_id, settings.rename)
 
+    def numbered(self) -> dict[str, int]:
+        """The id of each class by its name, in the order of the ids."""
+        return {name: number for number, name in enumerate(self.names, start=self.first_id)}
+
     def ids(self) -> dict[str, int]:
         """Every label that has a class, renamed ones under both names: the id of the class."""
-        ids = {name: self.first_id + position for position, name in enumerate(self.names)}
+        ids = self.numbered()
         return {**ids, **{label: ids[name] for label, name in self.rename.items() if name in ids}}
 
     def name_of(self, class_id: int) -> str:

@@ -23,9 +23,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from maskflow_convert import __version__
+from maskflow_convert.amounts import count_text
 from maskflow_convert.characters import visible
 from maskflow_convert.errors import ConfigError, MaskflowError, OutputError, without_secrets
 from maskflow_convert.interrupts import deferred, in_main_thread
+from maskflow_convert.nodes import Node
 from maskflow_convert.remote import RemotePath, path_of
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ _SCHEMA_FILE = "maskflow.schema.json"
 _LAST_STREAM = 2  # the standard error
 _INTERRUPTED = 130
 _FOUND = 1
+_SHARDS_SHOWN = 10
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -187,6 +190,9 @@ def _parser() -> argparse.ArgumentParser:
     existing = convert.add_mutually_exclusive_group()
     existing.add_argument("--resume", action="store_true", help="finish a data set that was begun")
     existing.add_argument("--overwrite", action="store_true", help="replace the data set that is there")
+    convert.add_argument(
+        "--node", metavar="I/N", type=_node, help="write the share of node I of N, as in 2/8; see merge"
+    )
     convert.add_argument("--dry-run", action="store_true", help="show what would be written; no image is opened")
     convert.add_argument(
         "--set",
@@ -196,6 +202,17 @@ def _parser() -> argparse.ArgumentParser:
         help="set a key of the YAML file, such as objects.crowd=keep or sources[0].split=val; may be repeated",
     )
     convert.set_defaults(run=_convert)
+
+    merge = command("merge", "make one data set of the shares that nodes have written with `convert --node`")
+    merge.add_argument(
+        "directories",
+        metavar="DIRECTORY",
+        type=_path,
+        nargs="+",
+        help="what the nodes have written: one directory, or several",
+    )
+    merge.add_argument("--output", metavar="DIR", type=_path, help="where to write; needed for several directories")
+    merge.set_defaults(run=_merge)
 
     validate = command("validate", "find what is wrong with annotations, images or written records")
     validate.add_argument(
@@ -316,6 +333,13 @@ def _workers(text: str) -> int | Literal["auto"]:
     return int(text)
 
 
+def _node(text: str) -> Node:
+    try:
+        return Node.of(text)
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def _count(text: str) -> int:
     if not (text.isdecimal() and int(text) > 0):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of images")
@@ -325,7 +349,7 @@ def _count(text: str) -> int:
 def _convert(options: argparse.Namespace) -> int:
     with _much_to_import():
         from maskflow_convert.config import load_config
-        from maskflow_convert.output import CARD, Existing, is_ours
+        from maskflow_convert.output import Existing
         from maskflow_convert.pipeline import convert, rehearse
         from maskflow_convert.reporting import class_table, print_result, progress_bar, summary
 
@@ -342,19 +366,50 @@ def _convert(options: argparse.Namespace) -> int:
     begun = time.perf_counter()
     with progress_bar() as on_progress:
         if options.dry_run:
-            report = rehearse(config, on_progress=on_progress)
+            report = rehearse(config, node=options.node, on_progress=on_progress)
         else:
-            report = convert(config, existing=existing, on_progress=on_progress)
-    seconds = time.perf_counter() - begun
-    folder, images = config.output.directory, report.total.images_written
-    if options.dry_run or folder is None:
-        outcome = "Nothing was written; sizes are estimates."
-    else:
-        outcome = f"Wrote {folder} in {seconds:.1f} s, {images / seconds:,.0f} images/s."
-        if not isinstance(folder, RemotePath) and is_ours(folder / "index.html", CARD):
-            outcome += f"\nOpen {folder / 'index.html'} in a browser to see what is in it."
+            report = convert(config, existing=existing, node=options.node, on_progress=on_progress)
+    outcome = "Nothing was written; sizes are estimates."
+    if not options.dry_run and config.output.directory is not None:
+        outcome = _written(report, config.output.directory, time.perf_counter() - begun)
+        if options.node is not None:
+            outcome += "\nWhen all nodes are done, `maskflow-convert merge` makes a data set of their shares."
+    if options.node is not None:
+        outcome = f"{_share_of(options.node, report)}\n{outcome}"
     print_result(summary(report), "", class_table(report), "", outcome)
     return 0
+
+
+def _share_of(node: Node, report: Report) -> str:
+    """What to say of a share."""
+    count, shown = len(report.shards), ", ".join(report.shards[:_SHARDS_SHOWN])
+    more = " and so on" if count > _SHARDS_SHOWN else ""
+    return f"Node {node} has {count_text(count, 'shard')}" + (f": {shown}{more}." if shown else ".")
+
+
+def _merge(options: argparse.Namespace) -> int:
+    with _much_to_import():
+        from maskflow_convert.merging import merge
+        from maskflow_convert.reporting import class_table, print_result, progress_bar, summary
+
+    _tell_warnings()
+    begun = time.perf_counter()
+    with progress_bar() as on_progress:
+        report = merge(options.directories, output=options.output, on_progress=on_progress)
+    folder = (options.output or options.directories[0]).absolute()
+    outcome = _written(report, folder, time.perf_counter() - begun)
+    print_result(summary(report), "", class_table(report), "", outcome)
+    return 0
+
+
+def _written(report: Report, folder: Path, seconds: float) -> str:
+    """What to say of an output directory."""
+    from maskflow_convert.output import CARD, is_ours
+
+    told = f"Wrote {folder} in {seconds:.1f} s, {report.total.images_written / seconds:,.0f} images/s."
+    if not isinstance(folder, RemotePath) and is_ours(folder / "index.html", CARD):
+        told += f"\nOpen {folder / 'index.html'} in a browser to see what is in it."
+    return told
 
 
 def _validate(options: argparse.Namespace) -> int:

@@ -16,7 +16,7 @@ import maskflow_convert
 from maskflow_convert import copies, manifest, registry
 from maskflow_convert.errors import OutputError
 from maskflow_convert.manifest import Manifest
-from maskflow_convert.output import holds_data_set, replace_text, unusable
+from maskflow_convert.output import holds_data_set, is_of_nodes, names_in, remove, replace_text, unusable
 from maskflow_convert.prepare import DataSet
 from maskflow_convert.remote import Facts, RemotePath, path_of
 from maskflow_convert.shape import Model
@@ -97,18 +97,20 @@ class Origin(Model):
             yield "the list of images is another"
 
 
-def check_unchanged(folder: Path, data_set: DataSet, origin: Origin) -> None:
+def check_unchanged(
+    folder: Path, fingerprint: str, origin: Origin, remedy: str = "give --overwrite to begin anew"
+) -> None:
     """Make sure that what an output directory holds, if it holds anything, was made from the same as it would be now.
 
     Raises:
         OutputError: it was not, and what has changed; or there is no telling.
     """
     try:
-        changes = _changes(folder, data_set, origin)
+        changes = _changes(folder, fingerprint, origin)
     except OSError as error:
         raise unusable(folder, error) from error
     if changes:
-        raise OutputError(f"{folder}: cannot be gone on with: {'; '.join(changes)}; give --overwrite to begin anew")
+        raise OutputError(f"{folder}: cannot be gone on with: {'; '.join(changes)}; {remedy}")
 
 
 def check_copies(data_set: DataSet) -> None:
@@ -120,13 +122,15 @@ def check_copies(data_set: DataSet) -> None:
     copies.check_unchanged(_paths(data_set))
 
 
-def _changes(folder: Path, data_set: DataSet, origin: Origin) -> list[str]:
+def _changes(folder: Path, fingerprint: str, origin: Origin) -> list[str]:
     """Why what is in an output directory is of no use."""
     if (folder / FILE_NAME).exists():
         return list(Origin.read(folder).changes(origin))
     if (folder / manifest.FILE_NAME).exists():
-        same = Manifest.read(folder).fingerprint == data_set.fingerprint
+        same = Manifest.read(folder).fingerprint == fingerprint
         return [] if same else ["the data set there is finished, and of another configuration or other images"]
+    if any(map(is_of_nodes, names_in(folder))):
+        return ["nodes have written there, whose shares are put together by `maskflow-convert merge`"]
     return ["nothing there says what it was made from"] if holds_data_set(folder) else []
 
 
@@ -136,10 +140,7 @@ def finish(folder: Path) -> None:
     Raises:
         OutputError: it cannot be removed.
     """
-    try:
-        (folder / FILE_NAME).unlink()
-    except OSError as error:
-        raise OutputError(f"{folder / FILE_NAME}: cannot be removed: {error.strerror or error}") from error
+    remove(folder / FILE_NAME)
 
 
 def _paths(data_set: DataSet) -> list[Path]:
@@ -152,7 +153,7 @@ def _paths(data_set: DataSet) -> list[Path]:
 
 
 def _state_of(path: Path, besides: Path | None) -> FileState:
-    """The state of a file or a folder, without what lies in the folder `besides`."""
+    """The state of a file or a folder, without what lies in the folder `besides`, or in one that nodes write to."""
     sha256, files, size, modified = hashlib.sha256(), 0, 0, 0
     for name, facts in _files(path, besides):
         sha256.update(f"{name}\0{facts.size}\0{facts.version}\0".encode(errors="surrogateescape"))
@@ -170,7 +171,7 @@ def _files(path: Path, besides: Path | None) -> Iterator[tuple[str, Facts]]:
         elif path.is_dir():
             with os.scandir(path) as found:
                 entries = sorted(found, key=lambda entry: entry.name)
-            for entry in entries:
+            for entry in [] if any(is_of_nodes(entry.name) for entry in entries) else entries:
                 if entry.is_dir(follow_symlinks=False):
                     yield from _files(path / entry.name, besides)
                 else:
@@ -189,8 +190,11 @@ def _remote_files(path: RemotePath, besides: Path | None) -> Iterator[tuple[str,
     if path.is_file():
         yield str(path), path.facts()
         return
-    for name, facts in path.files_below().items():
-        if besides is None or not (path / name).is_relative_to(besides):
+    found = path.files_below()
+    of_nodes = {name.rpartition("/")[0] for name in found if is_of_nodes(name.rpartition("/")[2])}
+    for name, facts in found.items():
+        in_output = besides is not None and (path / name).is_relative_to(besides)
+        if not in_output and name.rpartition("/")[0] not in of_nodes:
             yield str(path / name), facts
 
 

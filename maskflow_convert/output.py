@@ -8,20 +8,21 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-from maskflow_convert.errors import OutputError
+from maskflow_convert.errors import OutputError, SourceError
 from maskflow_convert.issues import Issue
-from maskflow_convert.remote import RemotePath
+from maskflow_convert.nodes import Node
+from maskflow_convert.remote import RemotePath, path_of
 from maskflow_convert.whole_files import partial_of, publish
 
 _LOCKED: set[int] = set()
-"""Descriptors of the folders that this process has locked."""
+"""Descriptors of the folders and files that this process has locked."""
 
 
 class Existing(StrEnum):
@@ -33,11 +34,12 @@ class Existing(StrEnum):
 
 
 @contextmanager
-def reserved(folder: Path) -> Iterator[None]:
+def reserved(folder: Path, node: Node | None = None) -> Iterator[None]:
     """Make the output directory, if need be, and keep other runs out of it for as long as the block lasts.
 
-    The lock is of the directory itself and held by the process, so that a crash does not leave it behind. Windows and
-    object stores have none of that kind, and nothing is locked there.
+    The lock is of the directory itself and held by the process, so that a crash does not leave it behind. Nodes share
+    it, and each has a file of its own to lock. Windows and object stores have no locks of that kind, and nothing is
+    locked there.
 
     Raises:
         OutputError: another run writes there, or the folder cannot be used.
@@ -46,26 +48,52 @@ def reserved(folder: Path) -> Iterator[None]:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             if not isinstance(folder, RemotePath):
-                _lock(folder, stack)
+                _lock(folder, node, stack)
         except BlockingIOError as error:
-            raise OutputError(
-                f"{folder}: another run is writing there; wait for it, or choose another --output"
-            ) from error
+            which = "another run" if error.filename is None else f"node {node}"
+            raise OutputError(f"{folder}: {which} is writing there; wait for it, or choose another --output") from error
         except OSError as error:
             raise unusable(folder, error) from error
         yield
 
 
-def _lock(folder: Path, stack: ExitStack) -> None:
-    """Lock a folder until the stack is unwound."""
+def _lock(folder: Path, node: Node | None, stack: ExitStack) -> None:
+    """Lock a folder for one run, or for one of several nodes, until the stack is unwound."""
     if sys.platform != "win32":
         import fcntl
 
-        handle = os.open(folder, os.O_RDONLY)
+        _hold(os.open(folder, os.O_RDONLY), fcntl.LOCK_EX if node is None else fcntl.LOCK_SH, stack)
+        if node is not None:
+            _lock_file(folder / f"node-{node.name}.lock", stack)
+
+
+def _lock_file(path: Path, stack: ExitStack) -> None:
+    """Make a file and lock it; it goes when the stack is unwound, or lies there unlocked after a crash."""
+    if sys.platform != "win32":
+        import fcntl
+
+        is_there = False
+        while not is_there:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+            try:
+                _hold(handle, fcntl.LOCK_EX, stack)
+            except BlockingIOError as error:
+                error.filename = path
+                raise
+            with suppress(FileNotFoundError):  # who had it has taken it away meanwhile
+                is_there = os.path.samestat(os.fstat(handle), path.stat())
+        stack.callback(path.unlink, missing_ok=True)
+
+
+def _hold(handle: int, kind: int, stack: ExitStack) -> None:
+    """Lock what is open until the stack is unwound."""
+    if sys.platform != "win32":
+        import fcntl
+
         _LOCKED.add(handle)
         stack.callback(_unlock, handle)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, kind | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno not in (errno.ENOLCK, errno.ENOTSUP):  # a file system without locks
                 raise
@@ -94,11 +122,9 @@ def clear(folder: Path, existing: Existing) -> None:
     try:
         names = set(names_in(folder))
         ours = {name for name in names if _OURS.fullmatch(name)}
-        beside = names & _BESIDE
+        beside = names & BESIDE
         if ours and Existing(existing) is Existing.REFUSE:
-            what = "a data set" if "dataset.json" in ours else "an unfinished data set"
-            remedy = "--overwrite" if "dataset.json" in ours else "--resume to go on with it, or --overwrite"
-            raise OutputError(f"{folder}: holds {what} already; choose another --output, or give {remedy}")
+            raise OutputError(f"{folder}: holds {_already(ours)}")
         if beside and not ours:
             strange = " and ".join(sorted(beside))
             raise OutputError(f"{folder}: holds {strange}, and no data set that it belongs to; choose another --output")
@@ -111,9 +137,29 @@ def clear(folder: Path, existing: Existing) -> None:
         raise unusable(folder, error) from error
 
 
+def _already(ours: Collection[str]) -> str:
+    """What files of ours are, and what to do about them."""
+    if "dataset.json" in ours:
+        return "a data set already; choose another --output, or give --overwrite"
+    if any(map(is_of_nodes, ours)):
+        return "shares of nodes already; choose another --output, or give --overwrite, or --node to add one"
+    return "an unfinished data set already; choose another --output, or give --resume to go on with it, or --overwrite"
+
+
 def holds_data_set(folder: Path) -> bool:
     """Whether there is anything whole of a data set of ours, finished or not."""
     return any(_OURS.fullmatch(name) and not name.endswith(".partial") for name in names_in(folder))
+
+
+def shard_of(name: str) -> str | None:
+    """The name of the shard whose records or report a file has, by the name of the file."""
+    found = re.fullmatch(_OF_SHARDS, name)
+    return found[1] if found else None
+
+
+def is_of_nodes(name: str) -> bool:
+    """Whether a file is one that nodes leave until their shares are put together, beside the shards."""
+    return re.fullmatch(_OF_NODES, name) is not None
 
 
 def names_in(folder: Path) -> Iterator[str]:
@@ -122,17 +168,46 @@ def names_in(folder: Path) -> Iterator[str]:
         yield from (path.name for path in folder.iterdir())
 
 
+def sizes_in(folder: Path) -> Mapping[str, int]:
+    """The files in a folder with their sizes, by few requests if it is remote.
+
+    Raises:
+        OSError: there is no such folder, or it cannot be read.
+    """
+    if isinstance(folder, RemotePath):
+        return {name: facts.size for name, facts in folder.files_below().items()}
+    with os.scandir(folder) as found:
+        return {entry.name: entry.stat().st_size for entry in found if entry.is_file()}
+
+
+@contextmanager
+def failures_told_of(*folders: Path) -> Iterator[None]:
+    """Have what cannot be read of an output directory, while it is written to, be a fault of that and of no source.
+
+    Raises:
+        OutputError: it is so.
+    """
+    try:
+        yield
+    except SourceError as error:
+        if error.path is None or not any(path_of(error.path).is_relative_to(folder) for folder in folders):
+            raise
+        raise OutputError(str(error)) from error
+
+
 def unusable(folder: Path, error: OSError) -> OutputError:
     """What to say of an output directory that the system refuses."""
     why = "there is a file of that name" if isinstance(error, FileExistsError) else error.strerror or error
     return OutputError(f"{folder}: cannot be used as output directory: {why}; choose another --output")
 
 
+_OF_SHARDS = r"(.+-\d{5,}-of-\d{5,})\.(tfrecord|json)(\.partial)?"
+_OF_NODES = r"(node|unfinished)-[1-9]\d{0,3}-of-[1-9]\d{0,3}\.(jsonl?|lock)(\.partial)?"
 _OURS = re.compile(
-    r"((dataset|unfinished)\.json|.+-\d{5,}-of-\d{5,}\.(tfrecord|json))(\.partial)?"
+    rf"(dataset|unfinished)\.json(\.partial)?|{_OF_SHARDS}|{_OF_NODES}"
     r"|(issues\.jsonl|config\.yaml|README\.md|index\.html|samples-[0-9a-f]{12}\.jpg)\.partial"
 )
-_BESIDE = {"issues.jsonl", "config.yaml"}  # names that others use too
+BESIDE = {"issues.jsonl", "config.yaml"}  # names that others use too
 
 CARD = "card"
 PREVIEW = "preview"
@@ -169,6 +244,18 @@ def is_ours(path: Path, kind: str) -> bool:
 
 
 _MAY_BE_OURS = re.compile(r"README\.md|index\.html|samples-[0-9a-f]{12}\.jpg")
+
+
+def remove(path: Path) -> None:
+    """Remove a file, if it is there.
+
+    Raises:
+        OutputError: it cannot be removed.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be removed: {error.strerror or error}") from error
 
 
 def keep(file: IO[Any]) -> None:

@@ -1,32 +1,29 @@
-"""Conversion from end to end, and its rehearsal: what the command line and the Python API call."""
+"""Conversion from end to end, or of one node's share, and its rehearsal: what the command line and Python call."""
 
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from io import StringIO
 from pathlib import Path
 from typing import TypeVar
 
-from ruamel.yaml import YAML
-
 from maskflow_convert import registry
-from maskflow_convert.census import CODES, WholeDataSet
-from maskflow_convert.config import Answer, Config, OnError, load_config
-from maskflow_convert.errors import ConfigError, IssueError, MaskflowError, OutputError, SourceError
+from maskflow_convert.completion import check_balance, complete, describe, told
+from maskflow_convert.config import Answer, Config, load_config
+from maskflow_convert.errors import ConfigError, IssueError, OutputError
 from maskflow_convert.executors import Tick, run_serially, worker_count
-from maskflow_convert.manifest import Manifest, NamedClass, NumberedImage, ShardFile, SplitCounts
+from maskflow_convert.nodes import Node
 from maskflow_convert.origin import Origin, check_copies, check_unchanged, finish
-from maskflow_convert.output import Existing, IssueList, clear, names_in, replace_text, reserved
+from maskflow_convert.output import Existing, clear, failures_told_of, names_in, reserved
+from maskflow_convert.outset import Outset, numbered_images
+from maskflow_convert.parts import Part, make_room
 from maskflow_convert.plan import Shard
-from maskflow_convert.policy import Policy
 from maskflow_convert.prepare import DataSet, prepare
-from maskflow_convert.remote import path_of
-from maskflow_convert.report import OnIssue, Report, Tally
+from maskflow_convert.provenance import SourceFacts, sources_of
+from maskflow_convert.report import OnIssue, Report
 from maskflow_convert.shard import ShardResult, convert_shard, find_report, rehearse_shard
 
 _LOG = logging.getLogger(__name__)
@@ -37,17 +34,20 @@ OnProgress = Callable[[int, int], None]
 """Gets the number of images done, and of all images."""
 
 
-_NEVER_FOLDED = 2**31  # characters of a line: of several spaces in a path, a fold would leave one
-
-
 def convert(
-    config: Config | Path | str, *, existing: Existing = Existing.REFUSE, on_progress: OnProgress | None = None
+    config: Config | Path | str,
+    *,
+    existing: Existing = Existing.REFUSE,
+    node: Node | str | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Report:
     """Convert the data set that a configuration describes to maskflow TFRecords.
 
     Args:
         config: a configuration, or the path of its YAML file.
-        existing: what to do with a data set that is already in the output directory.
+        existing: what to do with a data set that is already in the output directory; with `node`, with its share.
+        node: one of several that share the work, as in `2/8`: only its shards are written, and only they are in the
+            report. `merge` makes a data set of all shares, and tells what is wrong with it as a whole.
         on_progress: called now and then.
 
     Raises:
@@ -55,85 +55,80 @@ def convert(
         ConfigError, PluginError, SourceError, OutputError: see `maskflow_convert.errors`.
     """
     config = config if isinstance(config, Config) else load_config(config)
+    sharer = None if node is None else Node.of(node)
     folder = config.output.directory
     if folder is None:
         raise ConfigError("there is no output directory: set `output.directory`, or give --output")
     data_set = prepare(config)
     _refuse(data_set)
-    with reserved(folder), _failures_told_of(folder):
+    with reserved(folder, sharer), failures_told_of(folder):
+        if sharer is not None:
+            return _convert_share(data_set, sharer, folder, existing, on_progress)
         origin = Origin.of(data_set)
         if Existing(existing) is Existing.RESUME:
-            check_unchanged(folder, data_set, origin)
+            check_unchanged(folder, data_set.fingerprint, origin)
         clear(folder, existing)
         origin.write(folder)
-        try:
+        with _going_on_told_of():
             report = _convert(data_set, folder, on_progress)
-        except OutputError as error:
-            raise OutputError(f"{error}; what is done is kept, and --resume goes on from there") from error
         finish(folder)
     return report
 
 
 @contextmanager
-def _failures_told_of(folder: Path) -> Iterator[None]:
-    """Have what cannot be read of the output directory, while it is written to, be a fault of that and of no source.
-
-    Raises:
-        OutputError: it is so.
-    """
+def _going_on_told_of() -> Iterator[None]:
+    """Tell whom the output fails that nothing is lost."""
     try:
         yield
-    except SourceError as error:
-        if error.path is None or not path_of(error.path).is_relative_to(folder):
-            raise
-        raise OutputError(str(error)) from error
+    except OutputError as error:
+        raise OutputError(f"{error}; what is done is kept, and --resume goes on from there") from error
 
 
 def _convert(data_set: DataSet, folder: Path, on_progress: OnProgress | None) -> Report:
     """Write all of a data set of which there is no shard yet in the output directory, and the rest of its files."""
-    report = new_report(data_set)
-    whole = _errors_of_the_whole(data_set.config)
-    files = []
-    with IssueList(folder / "issues.jsonl") as issues:
-        issues.write(data_set.issues())
-        for result in _shards(data_set, folder, on_progress):
-            issues.write(result.issues)
-            report.add(result.split, result.tally, result.issues)
-            whole.add(report, result.split, result.census)
-            files += [result.file] if result.file else []
-        whole.conclude(report)
-    check_copies(data_set)
-    _balance(report, data_set)
-    replace_text(folder / "config.yaml", _resolved(data_set.config))
-    numbered = (NumberedImage(item.image_id, item.source, item.entry.key) for item in data_set.shards.images.numbered())
-    manifest = _manifest(data_set, report, files)
-    manifest.write(folder, numbered)
+    manifest, report = complete(
+        folder,
+        Outset.of(data_set),
+        issues=data_set.issues(),
+        results=_shards(data_set, folder, on_progress),
+        numbered=numbered_images(data_set),
+    )
     if data_set.config.output.card:
-        _describe(folder, data_set, manifest, report)
+        describe(folder, manifest, report, lambda: list(sources_of(data_set)))
     return report
 
 
-def _describe(folder: Path, data_set: DataSet, manifest: Manifest, report: Report) -> None:
-    """Write the card of a data set that is whole without it; whatever goes wrong is told, and no more."""
+def _convert_share(
+    data_set: DataSet, node: Node, folder: Path, existing: Existing, on_progress: OnProgress | None
+) -> Report:
+    """Write the shards of a node of which there is none yet, and what is needed to put all shares together."""
+    part, share = Part.of(data_set, node), data_set.share(node)
+    make_room(folder, part, existing)
+    part.begin(folder)
+    with _going_on_told_of():
+        report = _report_of_share(share, _shards(share, folder, on_progress))
+        if node.number == 1:
+            outset = Outset.of(data_set).model_copy(update={"sources": _sources(data_set)})
+            outset.write(folder / part.outset, data_set.issues(), numbered_images(data_set))
+        part.finish(folder, report)
+    return report
+
+
+def _sources(data_set: DataSet) -> list[SourceFacts] | None:
+    """What a card tells of the sources; None if there is to be no card, or it cannot be told."""
     try:
-        from maskflow_convert.card import write_card
-
-        kept = write_card(folder, data_set, manifest, report)
-    except Exception as error:  # pictures of data of any kind, and by libraries of others
-        _LOG.warning("%s: the data set is whole, but its card could not be made: %s", folder, _told(error))
-    else:
-        for name in kept:
-            _LOG.warning(
-                "%s: is somebody else's, or was changed: it is kept, and not replaced by a card", folder / name
-            )
-
-
-def _told(error: Exception) -> str:
-    return str(error) if isinstance(error, MaskflowError) else f"{type(error).__name__}: {error}"
+        return list(sources_of(data_set)) if data_set.config.output.card else None
+    except Exception as error:  # as in `describe`
+        _LOG.warning("the data set will have no card, as its sources cannot be told of: %s", told(error))
+        return None
 
 
 def _shards(data_set: DataSet, folder: Path, on_progress: OnProgress | None) -> Iterator[ShardResult]:
-    """What came of each shard, in the order of the plan; those that are done already are not done again."""
+    """What came of each shard, in the order of the plan; those that are done already are not done again.
+
+    Raises:
+        SourceError: at the end, a remote file that all of them were made from has changed meanwhile.
+    """
     there = set(names_in(folder))
     pieces = (piece for piece in data_set.shards.pieces if f"{piece.name}.json" in there)
     done = {piece.name for piece in pieces if find_report(folder, piece.name)}
@@ -143,26 +138,37 @@ def _shards(data_set: DataSet, folder: Path, on_progress: OnProgress | None) -> 
     for piece in data_set.shards.pieces:
         report = find_report(folder, piece.name) if piece.name in done else None
         yield report.result if report else next(fresh)
+    check_copies(data_set)
 
 
-def rehearse(config: Config | Path | str, *, on_progress: OnProgress | None = None) -> Report:
+def rehearse(
+    config: Config | Path | str, *, node: Node | str | None = None, on_progress: OnProgress | None = None
+) -> Report:
     """Do everything that a conversion does but open the images and write: exact counts, sizes estimated.
 
     Only an image whose size its annotation does not state is looked into, for that.
 
+    Args:
+        config: a configuration, or the path of its YAML file.
+        node: one of several that share the work, as in `convert`.
+        on_progress: called now and then.
+
     Raises:
         IssueError, ConfigError, PluginError, SourceError: as in `convert`.
     """
-    config = config if isinstance(config, Config) else load_config(config)
-    data_set = prepare(config)
+    data_set = prepare(config if isinstance(config, Config) else load_config(config))
     _refuse(data_set)
-    report = new_report(data_set)
-    whole = _errors_of_the_whole(config)
-    for result in run_over_shards(partial(rehearse_shard, config, data_set.classes), data_set, on_progress):
+    work = partial(rehearse_shard, data_set.config, data_set.classes)
+    if node is not None:
+        share = data_set.share(Node.of(node))
+        return _report_of_share(share, run_over_shards(work, share, on_progress))
+    report, whole = new_report(data_set), Outset.of(data_set).judge()
+    for result in run_over_shards(work, data_set, on_progress):
         report.add(result.split, result.tally, result.issues)
         whole.add(report, result.split, result.census)
     whole.conclude(report)
-    _balance(report, data_set)
+    check_balance(report, data_set.shards.splits)
+    report.shards = data_set.shards.names
     return report
 
 
@@ -205,60 +211,22 @@ def _refuse(data_set: DataSet) -> None:
             raise IssueError(issue)
 
 
-def _errors_of_the_whole(config: Config) -> WholeDataSet:
-    """Judges the data set as a whole by what the configuration makes an error, and stops at the first one.
-
-    On an error of the whole there is nothing to skip, whatever `on_error` says.
-    """
-    policy = replace(Policy.of(config), on_error=OnError.STOP)
-    return WholeDataSet(policy, policy.errors_among(CODES))
-
-
 def new_report(data_set: DataSet, on_issue: OnIssue | None = None) -> Report:
     """A report with what is known before the first shard."""
-    names, first_id = data_set.classes.names, data_set.classes.first_id
-    report = Report({name: number for number, name in enumerate(names, start=first_id)}, on_issue=on_issue)
+    report = Report(data_set.classes.numbered(), on_issue=on_issue)
     for issue in data_set.issues():
-        report.list_issues([issue])
-        report.unplaced.lose(issue)
+        report.add_unplaced(issue)
     return report
 
 
-def _balance(report: Report, data_set: DataSet) -> None:
-    """Check the books of each split.
+def _report_of_share(share: DataSet, results: Iterable[ShardResult]) -> Report:
+    """What came of a share, and nothing else: what is wrong with the sources is not of one node more than of another.
 
     Raises:
-        MaskflowError: the counts do not add up, which no input may bring about.
+        MaskflowError: the books do not add up.
     """
-    planned: Counter[str] = Counter()
-    for piece in data_set.shards.pieces:
-        planned[piece.split] += piece.end - piece.begin
-    for split in planned.keys() | report.splits.keys():
-        tally = report.splits.get(split, Tally())
-        if not tally.adds_up or tally.images_found != planned[split]:
-            raise MaskflowError(f"{split}: the counts do not add up, which is a fault of this program: {tally}")
-
-
-def _resolved(config: Config) -> str:
-    """The configuration as YAML, every default in place and every path absolute."""
-    text = StringIO()
-    yaml = YAML(typ="safe", pure=True)
-    yaml.width = _NEVER_FOLDED
-    yaml.dump(config.model_dump(mode="json"), text)
-    return text.getvalue()
-
-
-def _manifest(data_set: DataSet, report: Report, files: list[ShardFile]) -> Manifest:
-    """What was written, for whoever reads it, but for the images that were numbered."""
-    config = data_set.config
-    return Manifest(
-        layout=config.output.layout,
-        compression=config.output.compression,
-        channels=config.image.channels,
-        depth=config.image.depth,
-        classes=[NamedClass(id=data_set.classes.first_id + i, name=n) for i, n in enumerate(data_set.classes.names)],
-        splits={name: SplitCounts(**tally.to_dict()) for name, tally in report.splits.items()},
-        unplaced=SplitCounts(**report.unplaced.to_dict()),
-        shards=files,
-        fingerprint=data_set.fingerprint,
-    )
+    report = Report(share.classes.numbered(), shards=share.shards.names)
+    for result in results:
+        report.add(result.split, result.tally, result.issues)
+    check_balance(report, share.shards.splits)
+    return report

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from maskflow_convert.adapter import Entry, Index
 from maskflow_convert.config import Config, ShardSize, Splits, is_split_name
 from maskflow_convert.errors import ConfigError, PluginError
+from maskflow_convert.nodes import Node
 from maskflow_convert.repeats import Repeats
 
 DEFAULT_SPLIT = "train"
@@ -117,6 +119,19 @@ class Piece:
     end: int
 
 
+@dataclass(frozen=True, slots=True)
+class PlannedSplit:
+    """What is planned of a split: the numbers of its shards and of its images."""
+
+    split: str
+    shards: int
+    images: int
+
+    def names(self) -> Iterator[str]:
+        """The names of its shards, if these are all that there are."""
+        return _names(self.split, self.shards)
+
+
 @dataclass(frozen=True, eq=False)
 class Plan(Sequence[Shard]):
     """The shards of a data set, each made when it is asked for.
@@ -154,9 +169,27 @@ class Plan(Sequence[Shard]):
         """Number of images in all shards."""
         return sum(piece.end - piece.begin for piece in self.pieces)
 
+    @property
+    def names(self) -> list[str]:
+        """The names of the shards."""
+        return [piece.name for piece in self.pieces]
+
+    @property
+    def splits(self) -> list[PlannedSplit]:
+        """What is planned of each split, in the order of the shards."""
+        shards, images = Counter[str](), Counter[str]()
+        for piece in self.pieces:
+            shards[piece.split] += 1
+            images[piece.split] += piece.end - piece.begin
+        return [PlannedSplit(split, number, images[split]) for split, number in shards.items()]
+
     def without(self, names: Container[str]) -> Plan:
         """The shards that have none of these names."""
         return replace(self, pieces=[piece for piece in self.pieces if piece.name not in names])
+
+    def share(self, node: Node) -> Plan:
+        """The shards that a node makes."""
+        return replace(self, pieces=node.share(self.pieces))
 
     def sampled(self, count: int) -> Plan:
         """The same shards with `count` of their images only, or with all if there are not as many.
@@ -329,8 +362,13 @@ def _cuts(weights: NDArray[np.int64], size: ShardSize) -> list[int]:
 
 def _pieces(split: str, begin: int, cuts: Sequence[int]) -> Iterator[Piece]:
     """The shards of a split whose images begin there in the order of the plan."""
-    for number, (start, end) in enumerate(pairwise([0, *cuts])):
-        yield Piece(f"{split}-{number:05d}-of-{len(cuts):05d}", split, begin + start, begin + end)
+    for name, (start, end) in zip(_names(split, len(cuts)), pairwise([0, *cuts]), strict=True):
+        yield Piece(name, split, begin + start, begin + end)
+
+
+def _names(split: str, shards: int) -> Iterator[str]:
+    """What the shards of a split are called."""
+    return (f"{split}-{number:05d}-of-{shards:05d}" for number in range(shards))
 
 
 def _even(pieces: int) -> int:

@@ -17,6 +17,7 @@ from maskflow_convert.classes import ClassMap
 from maskflow_convert.config import Config, OnError, Source
 from maskflow_convert.errors import MaskflowError, PluginError, SourceError
 from maskflow_convert.issues import Issue
+from maskflow_convert.nodes import Node
 from maskflow_convert.plan import Item, Plan, make_plan
 from maskflow_convert.policy import Policy
 from maskflow_convert.registry import AnyAdapter
@@ -65,6 +66,10 @@ class DataSet:
             Exception: whatever else the adapter raises, which is somebody else's code.
         """
         return self.adapters[item.source].read(item.entry.record)
+
+    def share(self, node: Node) -> DataSet:
+        """The same data set with the shards that a node makes only."""
+        return replace(self, shards=self.shards.share(node))
 
     def sampled(self, count: int) -> DataSet:
         """The same data set with `count` of its images only, drawn by a hash of their keys."""

@@ -300,6 +300,11 @@ class RemotePath(Path, PurePosixPath):
         with self._changing():
             self._files().put_file(str(file), self._key())
 
+    def copy_from(self, source: RemotePath) -> None:
+        """Have the store copy a whole file that it has; until all of it is here, what was here before stays."""
+        with self._changing():
+            self._files().cp_file(source._key(), self._key())
+
     def unlink(self, missing_ok: bool = False) -> None:  # noqa: FBT001, FBT002
         """Remove the file."""
         with self._changing():

@@ -99,6 +99,7 @@ class Report:
     it had a split: an orphaned annotation, a broken entry of an image. `areas` counts objects by class and by octave of
     their area, where it was measured: octave k is from `2**k` to `2**(k + 1) - 1` pixels; `images` tells of the
     images of which that was measured. `fixed` counts, by code, the issues that were fixed; they are warnings.
+    `shards` names the shards that a conversion wrote, or a rehearsal would write.
     `on_issue` is given every issue that is listed, whether kept or not.
     """
 
@@ -112,12 +113,18 @@ class Report:
     areas: dict[str, Counter[int]] = field(default_factory=dict)
     images: ImageStatistics = field(default_factory=ImageStatistics)
     fixed: Counter[str] = field(default_factory=Counter)
+    shards: list[str] = field(default_factory=list)
     on_issue: OnIssue | None = field(default=None, compare=False, repr=False)
 
     def add(self, split: str, tally: Tally, issues: Iterable[Issue]) -> None:
         """Add what came of some images of a split."""
         self.splits.setdefault(split, Tally()).add(tally)
         self.list_issues(issues)
+
+    def add_unplaced(self, issue: Issue) -> None:
+        """Add an issue of no split, and what it cost."""
+        self.list_issues([issue])
+        self.unplaced.lose(issue)
 
     def list_issues(self, issues: Iterable[Issue]) -> None:
         """Count issues, and keep the first of each code."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -77,13 +77,16 @@ class ShardReport(ShardFile):
         replace_text(path, json.dumps(self.model_dump(mode="json"), ensure_ascii=False) + "\n")
 
 
-def find_report(folder: Path, name: str) -> ShardReport | None:
-    """The report of the shard of that name (without suffix), if the shard is done: both files are whole."""
+def find_report(folder: Path, name: str, sizes: Mapping[str, int] | None = None) -> ShardReport | None:
+    """The report of the shard of that name (without suffix), if the shard is done: both files are whole.
+
+    `sizes` are those of the files there, if they are known.
+    """
     path = folder / f"{name}.json"
     try:
         text = path.read_text(encoding="utf-8", errors="surrogateescape")
         report = ShardReport.model_validate(json.loads(text))
-        size = (folder / report.name).stat().st_size
+        size = (folder / report.name).stat().st_size if sizes is None else sizes.get(report.name)
     except (OSError, ValueError, RecursionError, ValidationError):
         return None
     return report if size == report.bytes and report.name == f"{name}.tfrecord" else None

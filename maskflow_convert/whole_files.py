@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
+from contextlib import suppress
 from pathlib import Path
 
-from maskflow_convert.copies import temporary_folder
+from maskflow_convert.copies import on_this_machine, temporary_folder
 from maskflow_convert.remote import RemotePath
 
 
@@ -27,3 +29,39 @@ def publish(partial: Path, path: Path) -> None:
         path.upload(partial)
     else:
         partial.replace(path)
+
+
+def duplicate(source: Path, path: Path) -> None:
+    """Have a whole file a second time, in place of what has that name: by a link if the file system can, or by a copy.
+
+    What is in a store is copied by the store. A link is as good as a copy, as no file is ever changed in place.
+
+    Raises:
+        OSError: the system or the service refuses.
+        SourceError: a service that the file is fetched from fails.
+    """
+    if isinstance(source, RemotePath) and isinstance(path, RemotePath) and source.scheme == path.scheme:
+        path.copy_from(source)
+        return
+    with on_this_machine(source) as file:
+        if isinstance(path, RemotePath):
+            path.upload(file)
+        else:
+            _link_or_copy(file, path)
+
+
+def _link_or_copy(source: Path, path: Path) -> None:
+    partial = partial_of(path)
+    partial.unlink(missing_ok=True)
+    try:
+        try:
+            os.link(source, partial)
+        except OSError:  # another file system, or one that has no links
+            with source.open("rb") as old, partial.open("wb") as new:
+                shutil.copyfileobj(old, new)
+                new.flush()
+                os.fsync(new.fileno())
+        publish(partial, path)
+    finally:
+        with suppress(OSError):  # it has its name now, or is of no use
+            partial.unlink()

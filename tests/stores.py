@@ -67,6 +67,10 @@ class Store(MemoryFileSystem):
         self._ask("PUT", rpath)
         self.pipe_file(rpath, Path(lpath).read_bytes())
 
+    def cp_file(self, path1: str, path2: str, **options: Any) -> None:
+        self._ask("COPY", path1)
+        super().cp_file(path1, path2, **options)
+
     def rm_file(self, path: str) -> None:
         self._ask("DELETE", path)
         super().rm_file(path)

@@ -255,6 +255,11 @@ class TestWriting:
         )
         assert written(store) == shards("coco")
 
+    def test_to_this_machine(self, store, shards, tmp_path):
+        """As by `--output`: an absolute path is none in the store that the YAML is in."""
+        convert(remote("coco", f"output.directory={tmp_path}/out"))
+        assert {path.name: path.read_bytes() for path in (tmp_path / "out").glob("*.tfrecord")} == shards("coco")
+
     def test_the_card_is_that_of_a_local_run(self, store, tmp_path):
         """But for the places of its sources, which are URLs; of the shards it asks for their beginnings, once each."""
         convert(remote("coco", *self.OUT))

@@ -6,6 +6,7 @@ code that loads it. Its bytes follow from the data set: there is no date, no mac
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from maskflow_convert.card.facts import Card
@@ -15,14 +16,20 @@ from maskflow_convert.image.overlay import encode_jpeg
 from maskflow_convert.image.sheet import side_by_side
 from maskflow_convert.manifest import Manifest
 from maskflow_convert.output import CARD, is_ours, name_of_picture, replace_file, replace_text, signed
-from maskflow_convert.prepare import DataSet
+from maskflow_convert.provenance import SourceFacts
 from maskflow_convert.report import Report
 
 README, PAGE = "README.md", "index.html"
 
 
-def write_card(folder: Path, data_set: DataSet, manifest: Manifest, report: Report) -> list[str]:
+def write_card(folder: Path, sources: Sequence[SourceFacts], manifest: Manifest, report: Report) -> list[str]:
     """Write the card of the data set in a folder, whose manifest is written.
+
+    Args:
+        folder: where the data set is.
+        sources: what it was made from.
+        manifest: what was written.
+        report: what came of the run.
 
     Returns:
         The names of files that were left as they are, because they are somebody else's.
@@ -31,7 +38,7 @@ def write_card(folder: Path, data_set: DataSet, manifest: Manifest, report: Repo
         OutputError: a file cannot be written.
     """
     kept = [name for name in (README, PAGE) if _is_taken(folder / name)]
-    card = Card.of(folder, data_set, manifest, report)
+    card = Card.of(folder, sources, manifest, report)
     if PAGE not in kept:
         replace_text(folder / PAGE, signed(webpage(card), CARD))
     if README not in kept:

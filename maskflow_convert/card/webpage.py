@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from maskflow_convert.amounts import count_text, size_text
-from maskflow_convert.card.facts import Card, Kind, Picture, SourceFacts
+from maskflow_convert.card.facts import Card, Kind, Picture
 from maskflow_convert.card.loading import with_tensorflow_alone, with_this_package
 from maskflow_convert.charts import area_charts, class_bars, spread_chart
 from maskflow_convert.image.overlay import encode_jpeg
 from maskflow_convert.markup import code, isolated, jpeg_source, prose, text
 from maskflow_convert.page import page
+from maskflow_convert.provenance import SourceFacts
 
 
 def webpage(card: Card) -> str:

@@ -46,6 +46,7 @@ NAMES = [
     "dataset_from_config",
     "decode_example",
     "load_config",
+    "merge",
     "read_labels",
     "rehearse",
     "show",

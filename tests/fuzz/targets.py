@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from fuzz import bundles
+from maskflow_convert.completion import yaml_of
 from maskflow_convert.config import Config, load_config
 from maskflow_convert.errors import ConfigError, DataError, ImageError, MaskflowError, PluginError
 from maskflow_convert.image import (
@@ -33,7 +34,6 @@ from maskflow_convert.image import (
 from maskflow_convert.inspection import inspect
 from maskflow_convert.issues import Issue
 from maskflow_convert.manifest import FILE_NAME
-from maskflow_convert.pipeline import _resolved
 from maskflow_convert.record import Layout, decode, parse
 from maskflow_convert.record_checks import Contract, check_record
 from maskflow_convert.records import Records
@@ -250,7 +250,7 @@ def _yaml(data: bytes, folder: Path) -> None:
     except MaskflowError as error:
         _write(str(error))
         return
-    text = _resolved(config)
+    text = yaml_of(config.model_dump(mode="json"))
     path.write_text(text, encoding="utf-8", errors="surrogateescape")
     if load_config(path) != config:
         raise Finding(f"another configuration was loaded from:\n{text}")

@@ -162,6 +162,22 @@ def test_killed_and_resumed(client, config, expected, tmp_path, monkeypatch):
     assert len(list((tmp_path / "temporary").iterdir())) == 2  # what was killed could not clear up
 
 
+def test_nodes(client, config, expected):
+    """Three at once in one place, merged there; three in places of their own, of which the store makes copies."""
+    program = [sys.executable, "-m", "maskflow_convert"]
+    for outs in (["coco"] * 3, ["parts/1", "parts/2", "parts/3"]):
+        where = [f"s3://records/{out}" for out in outs]
+        each = [("--node", f"{number}/3", "--output", out) for number, out in enumerate(where, start=1)]
+        nodes = [subprocess.Popen(command(config, *options), stdout=subprocess.DEVNULL) for options in each]
+        assert [node.wait(timeout=120) for node in nodes] == [0, 0, 0]
+        merge = [*program, "merge", *dict.fromkeys(where), "--output", "s3://records/coco"]
+        merged = subprocess.run(merge, capture_output=True, text=True, check=False)
+        assert merged.returncode == 0, merged.stderr
+        assert_finished(records(client), expected)
+        for key in records(client):
+            client.delete_object(Bucket="records", Key=f"coco/{key}")
+
+
 def test_read_back(written, expected, tmp_path):
     for name, content in expected.items():
         (tmp_path / name).write_bytes(content)
