@@ -14,7 +14,7 @@ import posixpath
 import re
 import stat
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache
@@ -235,6 +235,16 @@ class RemotePath(Path, PurePosixPath):
     def rglob(self, pattern: str, **_: object) -> Iterator[RemotePath]:  # type: ignore[override]
         """As `glob`, in this folder and all below it."""
         return self.glob(f"**/{pattern}")
+
+    def names(self) -> tuple[Sequence[str], Sequence[str]]:
+        """The names of the folders in this one, and of the files.
+
+        Raises:
+            FileNotFoundError: there is no such folder.
+        """
+        found = self._entries().items()
+        folders = [name for name, info in found if info["type"] == "directory"]
+        return folders, [name for name, info in found if info["type"] != "directory"]
 
     def files_below(self) -> Mapping[str, Facts]:
         """The files in this folder and those below it, by their paths from here, in the order of these.
