@@ -98,3 +98,18 @@ class _Named(msgspec.Struct):
 
 
 _NAMED = msgspec.json.Decoder(_Named)
+
+
+def stated_area(text: bytes) -> float | None:
+    """The area in pixels that an annotation states; None if it states none, or is broken."""
+    try:
+        return json_text.decode_zeroed(text, _AREA).area
+    except json_text.UNPARSABLE:
+        return None
+
+
+class _Area(msgspec.Struct):
+    area: float
+
+
+_AREA = msgspec.json.Decoder(_Area)
