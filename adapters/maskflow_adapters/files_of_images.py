@@ -90,5 +90,8 @@ def _home_of_images(tree: Tree, folder: Path, files: Sequence[FileT], split: str
     """The folder that has the images in the same sub-folders as the files, or all in one."""
     names = [file.image_name for file in files]
     nested = [(file.path.parent.relative_to(folder) / file.image_name).as_posix() for file in files]
-    homes = (tree.home_of(some, near=folder, split=split) for some in (nested, names))
-    return next((home for home, _ in filter(None, homes)), None)
+    for some in (nested, names):
+        home, _ = tree.home_of(some, near=folder, split=split) or (None, 0)
+        if home and all((home / name).resolve().is_relative_to(home) for name in some):
+            return home
+    return None

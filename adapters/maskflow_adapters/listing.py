@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from maskflow_convert.errors import SourceError
+from maskflow_convert.output import is_mark_of_records, is_of_records
 from maskflow_convert.remote import RemotePath
 
 
 def files_below(folder: Path, suffix: str) -> Iterator[str]:
     """The paths of the files whose names end in the suffix, in capitals or not; links to folders are not followed.
 
-    They are those from the folder on, with `/` between their parts.
+    They are those from the folder on, with `/` between their parts. What a conversion has written there is passed over.
 
     Raises:
         SourceError: a folder cannot be listed.
@@ -35,11 +36,16 @@ def files_below(folder: Path, suffix: str) -> Iterator[str]:
 def _paths(folder: Path, within: str, suffix: str) -> list[str]:
     """The files right in an inner folder, and the folders in it, which end in `/` and so stand where their files do."""
     home = folder / within
+    found: list[str] = []
+    has_records = False
     try:
-        names = _remote_names(home) if isinstance(home, RemotePath) else _local_names(home)
-        return sorted(within + name for name in names if name.lower().endswith((suffix, "/")))
+        for name in _remote_names(home) if isinstance(home, RemotePath) else _local_names(home):
+            has_records = has_records or is_mark_of_records(name)
+            if name.lower().endswith((suffix, "/")):
+                found.append(name)
     except OSError as error:
         raise SourceError(f"cannot be read: {error.strerror or error}", home) from error
+    return sorted(within + name for name in found if not (has_records and is_of_records(name)))
 
 
 def _remote_names(folder: RemotePath) -> Iterator[str]:

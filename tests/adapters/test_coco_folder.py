@@ -337,6 +337,23 @@ def test_files_are_in_the_order_of_their_paths(tmp_path):
     assert keys(adapter) == sorted([*names, "linked.json", "good.json"])
 
 
+def test_records_are_no_annotations(folder):
+    """What is written into the folder of the annotations is not read as these by the next run."""
+    text = "sources: [{adapter: coco, annotations: ., label: object}]\noutput: {directory: OUT, shard_size: 1 images}"
+    for out in ("records", "."):
+        loaded = config(folder, text.replace("OUT", out))
+        before = keys(CocoAdapter(loaded.sources[0].options))
+        assert len(before) == 5
+        convert(loaded)
+        assert len(list((folder / out).glob("*-of-00005.json"))) == 5
+        assert keys(CocoAdapter(loaded.sources[0].options)) == before
+        (folder / out / "dataset.json").rename(folder / out / "unfinished.json")  # as a run that was stopped
+        assert keys(CocoAdapter(loaded.sources[0].options)) == before
+    alike = ["dataset.json", "part-00000-of-00002.json"]
+    adapter = adapter_of(folder / "others", {name: sa1b(1, []) for name in alike}, label="object")
+    assert keys(adapter) == alike
+
+
 def test_names_that_are_no_text(tmp_path):
     raw = os.fsencode(tmp_path) + b"/\xff\xfe.json"
     Path(os.fsdecode(raw)).write_text(json.dumps(sa1b(1, [], file_name="a.png")))
