@@ -270,11 +270,12 @@ class TestReading:
         assert sorted(path.name for path in folder.glob("**/*.[jp]*g")) == ["one.jpg", "two.png"]
         assert [path.name for path in folder.rglob("t*.png")] == ["two.png"]
         assert list((folder / "a").files_below()) == ["deep/two.png", "one.jpg"]
+        assert (folder / "a").names() == (["deep"], ["one.jpg"])
 
     def test_nothing_there(self, store):
         path = path_of("s3://bucket/x")
         assert list(path.glob("*")) == []
-        for use in (path.read_bytes, path.stat, path.facts, path.iterdir, path.files_below):
+        for use in (path.read_bytes, path.stat, path.facts, path.iterdir, path.names, path.files_below):
             with pytest.raises(FileNotFoundError, match=r"No such file or directory: 's3://bucket/x'"):
                 use()
 
