@@ -63,7 +63,7 @@ class CocoAdapter(Adapter[CocoOptions, CocoRecord | str]):
         offsets = (offset for offset, _ in record.spans)
         texts = zip(offsets, self._texts(record), strict=True)
         instances, issues = objects_of(texts, self.options.label or record.categories, self._place)
-        folder = self._images
+        folder = self.options.images or self.options.annotations.parent
         image = {"path": folder / record.file_name, "root": folder, "width": record.width, "height": record.height}
         return Sample.model_validate(
             {"key": record.file_name, "image": image, "instances": instances, "issues": issues}
@@ -93,7 +93,7 @@ class CocoAdapter(Adapter[CocoOptions, CocoRecord | str]):
 
         It lies beside the file. Where images have a folder of their own, this may have the same sub-folders.
         """
-        root, within = self._images, PurePosixPath(record).parent
+        root, within = self.options.images or self.options.annotations, PurePosixPath(record).parent
         nested = root / within / file_name
         if self.options.images is None:
             return nested, root
@@ -103,16 +103,12 @@ class CocoAdapter(Adapter[CocoOptions, CocoRecord | str]):
 
     def sources(self) -> list[Path]:
         """The annotations and the images; a remote folder is not gone through, as it may hold millions."""
-        annotations = self.options.annotations
-        folders = {annotations, self._images} if self._is_folder else {self._images}
-        return [*{annotations}.difference(folders), *(each for each in folders if not isinstance(each, RemotePath))]
-
-    @property
-    def _images(self) -> Path:
-        """The folder that all images must lie in."""
-        if self.options.images is not None:
-            return self.options.images
-        return self.options.annotations if self._is_folder else self.options.annotations.parent
+        annotations, images = self.options.annotations, self.options.images
+        if self._is_folder:
+            files, folders = [], [annotations, images or annotations]
+        else:
+            files, folders = [annotations], [images or annotations.parent]
+        return [*files, *(each for each in dict.fromkeys(folders) if not isinstance(each, RemotePath))]
 
     @property
     def _is_folder(self) -> bool:

@@ -3,6 +3,10 @@
 With one label for all objects, the index needs nothing of what is in the files: the folder is listed, a few files are
 opened to estimate the size of records by, and every other is opened once, when it is converted. Without, all are read
 before that, too, for their categories.
+
+An image takes its path and 8 bytes; where all files are read, its path, the name of the image file and 28 bytes, if
+numbers are below 2**31. Measured on a million files, 11,000 a folder, with paths of 24 bytes, above what the process
+had before: 33 MB when they were listed, 38 MB at most.
 """
 
 from __future__ import annotations
