@@ -366,7 +366,7 @@ def test_masks_equal_those_of_pycocotools_without_any_image(data_set):
         assert [coco_mask.frPyObjects(each, height, width) for each in counts] == right["rle"]
 
 
-# a file an image
+# one file per image
 
 
 def files_of_images(data_set: DataSet, folder: Path) -> dict[str, str]:
@@ -399,7 +399,7 @@ def files_as_sa1b_has_them(data_set: DataSet, folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("data_set", [each for each in WITH_IMAGES if "captions" not in each.annotations], ids=name_of)
-def test_a_file_an_image_makes_the_same_records(tmp_path, data_set):
+def test_one_file_per_image_makes_the_same_records(tmp_path, data_set):
     (tmp_path / "files").mkdir()
     options = files_of_images(data_set, tmp_path / "files")
     source = {"adapter": "coco", "annotations": "files", **options}

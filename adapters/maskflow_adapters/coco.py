@@ -1,4 +1,4 @@
-"""COCO: one JSON file of images, annotations and categories, beside a folder of images; or a JSON file for each image.
+"""COCO: one JSON file of images, annotations and categories, beside a folder of images; or one JSON file per image.
 
 `coco_index` indexes the one, `coco_folder` the other; an annotation is the same in both.
 """
@@ -26,10 +26,10 @@ class CocoOptions(AdapterOptions):
     """Options of the `coco` adapter."""
 
     annotations: InputPath = Field(
-        description="the JSON file; or a folder of JSON files, one an image, in it and in its sub-folders"
+        description="the JSON file; or a folder of JSON files, one per image, those in sub-folders included"
     )
     images: InputPath | None = Field(
-        None, description="the folder that `file_name` is taken from; omitted: the folder of the JSON file"
+        None, description="the folder that `file_name` starts from; omitted: the folder of the JSON file"
     )
     label: Annotated[str, Field(min_length=1)] | None = Field(
         None, description="the class of all objects, whatever their category; omitted: that of their category"
@@ -112,7 +112,7 @@ class CocoAdapter(Adapter[CocoOptions, CocoRecord | str]):
 
     @property
     def _is_folder(self) -> bool:
-        """Whether there is a file an image; of a remote file its name tells, so that it need not be asked for."""
+        """Whether there is one file per image; of a remote file its name tells, so that it need not be asked for."""
         path = self.options.annotations
         return not (isinstance(path, RemotePath) and path.suffix.lower() == ".json") and path.is_dir()
 

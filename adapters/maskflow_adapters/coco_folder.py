@@ -1,4 +1,4 @@
-"""The index of a folder of COCO files, one an image, as SA-1B has them: which there are, and how large records will be.
+"""The index of a folder of COCO files, one per image, as in SA-1B: which there are, and how large records will be.
 
 With one label for all objects, the index needs nothing of what is in the files: the folder is listed, a few files are
 opened to estimate the size of records by, and every other is opened once, when it is converted. Without, all are read

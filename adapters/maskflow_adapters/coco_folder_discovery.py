@@ -1,4 +1,4 @@
-"""Recognises folders of COCO files, one an image, by looking at a few of them."""
+"""Recognises folders of COCO files, one per image, by looking at a few of them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def folders_of_files(tree: Tree) -> Samples:
 
 
 def _with_lists(files: Sequence[Seen]) -> Sequence[Seen]:
-    """The files, if they are one an image although they list images: several, each called as its image."""
+    """The files, if they are one per image although they list images: several, each called as its image."""
     return files if len(files) > 1 and all(file.is_called_as_its_image for file in files) else ()
 
 
@@ -65,7 +65,7 @@ def discover(tree: Tree, samples: Samples) -> Iterator[Found]:
         return tree.has_file(path) and path.resolve().is_relative_to(folder)
 
     if samples:
-        yield files_of_images.data_set(tree, samples, "COCO's, one an image,", options=label, has_image=has_image)
+        yield files_of_images.data_set(tree, samples, "COCO's, one per image,", options=label, has_image=has_image)
 
 
 def _look(path: Path) -> Seen | None:

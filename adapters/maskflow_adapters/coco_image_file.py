@@ -86,7 +86,7 @@ class CocoImageFile(JsonFile[_Head]):
             told = f"lists {count:,} images; a file in a folder has one: name the file itself as `annotations`"
             return RecordError(told, self.path, self.line_of("images"))
         code = "record-broken" if self.head.annotations else "file-foreign"
-        return RecordError("is no COCO file of an image: it has neither `image` nor `images`", self.path, 1, code)
+        return RecordError("is not a COCO file of an image: it has neither `image` nor `images`", self.path, 1, code)
 
     def categories(self) -> Mapping[Id, str]:
         """The names of its categories; those of ids with several names are left out.

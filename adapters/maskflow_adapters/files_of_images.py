@@ -1,4 +1,4 @@
-"""Recognises folders of annotation files that are one an image, and tells what data set they make, by some of them."""
+"""Recognises folders of annotation files that are one per image, and tells what data set they make, by some of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A folder of COCO files, one an image, against pycocotools and against the same data in one file."""
+"""A folder of COCO files, one per image, against pycocotools and against the same data in one file."""
 
 from __future__ import annotations
 
@@ -222,7 +222,7 @@ def test_an_image_takes_its_path_and_eight_bytes(tmp_path, monkeypatch):
     assert kept < 1.13 * lengths + 8.1 * len(names) + 50_000
 
 
-# files as COCO has them, one an image
+# files as COCO has them, one per image
 
 
 def test_categories_are_those_of_the_files(tmp_path):
@@ -437,13 +437,13 @@ def of_one(**fields: Any) -> dict[str, Any]:
 
 
 FAULTS = {
-    "nothing": (b"", "record-broken", "is no JSON", 1),
-    "cut off": (json.dumps(sa1b(1, [an_annotation()])).encode()[:-20], "record-broken", "is no JSON", 1),
-    "cut off in its third line": (b'{"image":\n{"file_name": "a.png"},\n"anno', "record-broken", "is no JSON", 3),
-    "no text": (b"\x00\x01\xff" * 100, "record-broken", "is no JSON", 1),
-    "nested deep": (b'{"annotations": [' + b"[" * 100_000, "record-broken", "is no JSON", None),
-    "a list": ([], "file-foreign", "is no COCO file", 1),
-    "a number": (5, "file-foreign", "is no COCO file", 1),
+    "nothing": (b"", "record-broken", "is not JSON", 1),
+    "cut off": (json.dumps(sa1b(1, [an_annotation()])).encode()[:-20], "record-broken", "is not JSON", 1),
+    "cut off in its third line": (b'{"image":\n{"file_name": "a.png"},\n"anno', "record-broken", "is not JSON", 3),
+    "no text": (b"\x00\x01\xff" * 100, "record-broken", "is not JSON", 1),
+    "nested deep": (b'{"annotations": [' + b"[" * 100_000, "record-broken", "is not JSON", None),
+    "a list": ([], "file-foreign", "is not a COCO file", 1),
+    "a number": (5, "file-foreign", "is not a COCO file", 1),
     "of something else": ({"version": "5.7.0", "shapes": []}, "file-foreign", "neither `image` nor `images`", 1),
     "no image": ({"annotations": [an_annotation()]}, "record-broken", "neither `image` nor `images`", 1),
     "an empty list of images": (of_one(images=[]), "file-foreign", "neither `image` nor `images`", 1),

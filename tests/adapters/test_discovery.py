@@ -277,7 +277,7 @@ def test_coco_one_an_image(tmp_path, files, expected):
 def test_coco_counts_the_files_of_images(tmp_path):
     files = {f"sa_{n % 2}/{n}.json": sa1b(f"{n}.jpg") for n in range(50)}
     [found] = CocoAdapter.discover(make(tmp_path, files))
-    assert found.reason == "50 JSON files, COCO's, one an image, as far as they were looked at"
+    assert found.reason == "50 JSON files, COCO's, one per image, by those looked at"
 
 
 @pytest.mark.parametrize(("files", "expected"), COCO_LAYOUTS.values(), ids=list(COCO_LAYOUTS))
