@@ -390,7 +390,7 @@ def test_folders_go_deep(tmp_path):
         ("images", [], "x/a.json", "x/a.png", "images/x/a.png"),
         ("images", ["a.png"], "x/a.json", "a.png", "images/a.png"),
         ("images", ["x/a.png", "a.png"], "x/a.json", "a.png", "images/x/a.png"),
-        ("images", ["a.png"], "x/a.json", "../a.png", "images/../a.png"),
+        ("images", ["a.png", "x/b.png"], "x/a.json", "../a.png", "images/../a.png"),
     ],
 )
 def test_where_the_image_is(tmp_path, images, present, record, file_name, expected):
