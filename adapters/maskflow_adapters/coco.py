@@ -17,6 +17,7 @@ from maskflow_adapters.coco_elements import key_of
 from maskflow_adapters.coco_folder import index_folder
 from maskflow_adapters.coco_image_file import CocoImageFile
 from maskflow_adapters.coco_index import CocoRecord, index_file
+from maskflow_adapters.listing import is_file
 from maskflow_convert import Adapter, AdapterOptions, Found, Index, InputPath, Instance, LeftOut, Sample, Tree
 from maskflow_convert.errors import SourceError
 from maskflow_convert.remote import RemotePath
@@ -98,7 +99,7 @@ class CocoAdapter(Adapter[CocoOptions, CocoRecord | str]):
         if self.options.images is None:
             return nested, root
         leads_out = ".." in PurePosixPath(file_name).parts or file_name.startswith("/")
-        is_nested = within.parts and not leads_out and nested.is_file()
+        is_nested = within.parts and not leads_out and is_file(nested)
         return nested if is_nested else root / file_name, root
 
     def sources(self) -> list[Path]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from maskflow_adapters import json_text
-from maskflow_adapters.coco_elements import Category, Id, ImageEntry
+from maskflow_adapters.coco_elements import Category, FileName, Id, ImageEntry
 from maskflow_adapters.json_file import JsonFile
 from maskflow_convert import Issue, Loss
 from maskflow_convert.errors import RecordError
@@ -24,7 +24,7 @@ class _Head(msgspec.Struct):
 class OneImage(msgspec.Struct):
     """What a file says of its image."""
 
-    file_name: str
+    file_name: FileName
     image_id: Id | None = None
     id: Id | None = None
     width: int | None = None

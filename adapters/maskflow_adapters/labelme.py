@@ -12,7 +12,7 @@ from pydantic import Field, PositiveInt
 from maskflow_adapters import labelme_discovery
 from maskflow_adapters.labelme_file import LabelmeFile
 from maskflow_adapters.labelme_shapes import NO_CLASSES, Strokes, groups_of, instance_of, labels_differ, labels_of
-from maskflow_adapters.listing import files_below
+from maskflow_adapters.listing import files_below, is_file
 from maskflow_convert import (
     Adapter,
     AdapterOptions,
@@ -160,7 +160,7 @@ class LabelmeAdapter(Adapter[LabelmeOptions, str]):
         folders = [root / PurePosixPath(key).parent]
         if self.options.images:
             folders.append(root)  # images may lie in the same sub-folders as the JSON files, or all in one
-        path = next((path for path in _candidates(name, folders, root) if path != file.path and _is_file(path)), None)
+        path = next((path for path in _candidates(name, folders, root) if path != file.path and is_file(path)), None)
         size = {"width": head.image_width, "height": head.image_height}
         if path is None and (data := file.embedded()):
             named = PurePosixPath(name).name or None
@@ -182,13 +182,6 @@ def _candidates(name: str, folders: Sequence[Path], root: Path) -> Iterator[Path
 def _normal(path: Path) -> Path:
     """The path without `..`, as written."""
     return path.resolve() if isinstance(path, RemotePath) else Path(os.path.normpath(path))
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # the name is too long, or a folder is closed
-        return False
 
 
 def _relative(name: str) -> str:

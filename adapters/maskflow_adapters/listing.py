@@ -62,3 +62,11 @@ def _local_names(folder: Path) -> Iterator[str]:
                 yield entry.name
             elif not entry.is_symlink():
                 yield f"{entry.name}/"
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a file, whatever its name may be."""
+    try:
+        return path.is_file()
+    except OSError:  # the name is too long, or a folder is closed
+        return False

@@ -402,6 +402,17 @@ def test_where_the_image_is(tmp_path, images, present, record, file_name, expect
     assert sample.image.root == tmp_path / (images or "annotations")
 
 
+@pytest.mark.parametrize("name", ["a" * 300 + ".png", "a\0b.png", "a/" * 2000 + "b.png", "", ".", "x.json/b.png"])
+@pytest.mark.parametrize("images", ["", ", images: images"])
+def test_names_that_no_image_can_have(tmp_path, name, images):
+    draw_images(tmp_path / "images/x/a.png")
+    put(tmp_path / "data", {"x/x.json": sa1b(1, [an_annotation()], file_name=name)})
+    text = f"sources: [{{adapter: coco, annotations: data, label: x{images}}}]\noutput: {{directory: out}}"
+    report = convert(config(tmp_path, text, "on_error=skip-image"))
+    assert report.total.images_dropped.keys() <= {"image-missing", "image-unreadable"}
+    assert report.total.images_dropped.total() == 1
+
+
 @pytest.mark.parametrize("name", ["../secret.png", "/secret.png", "TMP/secret.png", "..\\..\\secret.png"])
 @pytest.mark.parametrize("images", ["", ", images: images"])
 def test_no_image_outside_the_folder(tmp_path, name, images):
@@ -455,6 +466,7 @@ FAULTS = {
     "an image that is a text": ({"image": "a.png"}, "image-entry-broken", "got `str`", 1),
     "no file name": ({"image": {"width": 3}}, "image-entry-broken", "missing required field `file_name`", 1),
     "a file name that is none": ({"image": {"file_name": 3}}, "image-entry-broken", "Expected `str`", 1),
+    "an endless file name": ({"image": {"file_name": "a" * 5000}}, "image-entry-broken", "length <= 4096", 1),
     "a width of text": ({"image": {"file_name": "a", "width": "3"}}, "image-entry-broken", "Expected `int", 1),
     "a width of 0": ({"image": {"file_name": "a", "width": 0}}, "image-entry-broken", "image a has the width 0", 1),
     "a height of 2**31": ({"image": {"file_name": "a", "height": 2**31}}, "image-entry-broken", "has the height", 1),
