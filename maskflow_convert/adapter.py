@@ -69,10 +69,12 @@ class AdapterOptions(Model):
 
 OptionsT = TypeVar("OptionsT", bound=AdapterOptions)
 RecordT = TypeVar("RecordT")
+ListedT = TypeVar("ListedT", covariant=True)
+"""As `RecordT`, of what is only read: an index of one kind of records is one of that kind or another."""
 
 
 @dataclass(frozen=True, slots=True)
-class Entry(Generic[RecordT]):
+class Entry(Generic[ListedT]):
     """One image in an index.
 
     Attributes:
@@ -86,7 +88,7 @@ class Entry(Generic[RecordT]):
     """
 
     key: str
-    record: RecordT
+    record: ListedT
     id: int | None = None
     split: str | None = None
     pixels: int = 0
@@ -95,13 +97,13 @@ class Entry(Generic[RecordT]):
 
 
 @dataclass(frozen=True, slots=True)
-class Index(Generic[RecordT]):
+class Index(Generic[ListedT]):
     """All images of a source in a stable order, its labels in theirs, and what is wrong with the source as a whole.
 
     Entries and issues are gone through more than once, and may be made anew each time.
     """
 
-    entries: Sequence[Entry[RecordT]]
+    entries: Sequence[Entry[ListedT]]
     labels: Sequence[str]
     issues: Collection[Issue] = ()
 

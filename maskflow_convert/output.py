@@ -162,6 +162,16 @@ def is_of_nodes(name: str) -> bool:
     return re.fullmatch(_OF_NODES, name) is not None
 
 
+def is_of_records(name: str) -> bool:
+    """Whether a file is called as one that a conversion writes, and nobody else but by chance."""
+    return _OURS.fullmatch(name) is not None
+
+
+def is_mark_of_records(name: str) -> bool:
+    """Whether a file tells that a conversion has written to its folder."""
+    return name.endswith(".tfrecord") or name == "unfinished.json"
+
+
 def names_in(folder: Path) -> Iterator[str]:
     """The names of what is in an output directory; a remote one is there when something is in it."""
     with suppress(FileNotFoundError) if isinstance(folder, RemotePath) else nullcontext():

@@ -14,10 +14,11 @@ import posixpath
 import re
 import stat
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache
+from inspect import signature
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, BinaryIO, NamedTuple, NoReturn, cast
 from urllib.parse import unquote
@@ -59,7 +60,10 @@ def path_of(written: str | os.PathLike[str]) -> Path:
         return Path(rest)
     _refuse_secrets(scheme, rest)
     _require(scheme, text)
-    return RemotePath(f"{scheme}://{rest}").resolve()
+    path = RemotePath(f"{scheme}://{rest}").resolve()
+    if not path.is_absolute():
+        raise ConfigError(f"{text}: names nothing; write more of it, as in {scheme}://bucket/folder")
+    return path
 
 
 def _refuse_secrets(scheme: str, rest: str) -> None:
@@ -95,7 +99,9 @@ def _file_system(scheme: str) -> Any:
     """The file system of fsspec; listings are not kept, as files may come and go."""
     import fsspec
 
-    return fsspec.filesystem(scheme, use_listings_cache=False, **_OPTIONS.get(scheme, {}))
+    options = {"use_listings_cache": False, **_OPTIONS.get(scheme, {})}
+    signature(fsspec.get_filesystem_class(scheme).__init__).bind(None, **options)  # or half an object would be left
+    return fsspec.filesystem(scheme, **options)
 
 
 class Facts(NamedTuple):
@@ -235,6 +241,16 @@ class RemotePath(Path, PurePosixPath):
     def rglob(self, pattern: str, **_: object) -> Iterator[RemotePath]:  # type: ignore[override]
         """As `glob`, in this folder and all below it."""
         return self.glob(f"**/{pattern}")
+
+    def names(self) -> tuple[Sequence[str], Sequence[str]]:
+        """The names of the folders in this one, and of the files.
+
+        Raises:
+            FileNotFoundError: there is no such folder.
+        """
+        found = self._entries().items()
+        folders = [name for name, info in found if info["type"] == "directory"]
+        return folders, [name for name, info in found if info["type"] != "directory"]
 
     def files_below(self) -> Mapping[str, Facts]:
         """The files in this folder and those below it, by their paths from here, in the order of these.

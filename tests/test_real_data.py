@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -363,6 +364,75 @@ def test_masks_equal_those_of_pycocotools_without_any_image(data_set):
         found = [rasteriser.runs(instance.shape) for instance in instances if instance.shape.kind != "box"]
         counts = [{"size": [height, width], "counts": list(runs.to_counts())} for runs in found]
         assert [coco_mask.frPyObjects(each, height, width) for each in counts] == right["rle"]
+
+
+# one file per image
+
+
+def files_of_images(data_set: DataSet, folder: Path) -> dict[str, str]:
+    """A file with a list of one image for each image, and what says where they are."""
+    content = json.loads(data_set.path.read_text(encoding="utf-8"))
+    for image in content["images"]:
+        own = [each for each in content.get("annotations", []) if each["image_id"] == image["id"]]
+        file = {**content, "images": [image], "annotations": own}
+        (folder / f"{image['id']}.json").write_text(json.dumps(file, indent=1), encoding="utf-8")
+    return {"images": str(data_set.folder)}
+
+
+def files_as_sa1b_has_them(data_set: DataSet, folder: Path) -> dict[str, str]:
+    """A file beside each image, with masks as run lengths that pycocotools makes, and without categories."""
+    content = json.loads(data_set.path.read_text(encoding="utf-8"))
+    for number, image in enumerate(content["images"]):
+        size = image["height"], image["width"]
+        name = f"{number:04}-{PurePosixPath(image['file_name']).name}"
+        shutil.copy(data_set.folder / image["file_name"], folder / name)
+        annotations = []
+        for each in content.get("annotations", []):
+            if each["image_id"] == image["id"] and each.get("segmentation") and not each.get("iscrowd"):
+                mask = mask_by_hand(each["segmentation"], size)
+                runs = {"size": list(size), "counts": mask["counts"].decode()}
+                annotations.append({"id": each["id"], "segmentation": runs, "area": int(coco_mask.area(mask))})
+        head = {"image_id": number, "width": size[1], "height": size[0], "file_name": name}
+        path = (folder / name).with_suffix(".json")
+        path.write_text(json.dumps({"image": head, "annotations": annotations}), encoding="utf-8")
+    return {"label": "thing"}
+
+
+@pytest.mark.parametrize("data_set", [each for each in WITH_IMAGES if "captions" not in each.annotations], ids=name_of)
+def test_one_file_per_image_makes_the_same_records(tmp_path, data_set):
+    (tmp_path / "files").mkdir()
+    options = files_of_images(data_set, tmp_path / "files")
+    source = {"adapter": "coco", "annotations": "files", **options}
+    reports = [convert(config_of(tmp_path, data_set)), convert(config_of(tmp_path, data_set, **of_files(source)))]
+    one, many = (read_records(tmp_path / name) for name in ("out", "out-of-files"))
+    assert one.keys() == many.keys()
+    for number, record in one.items():
+        assert all(np.array_equal(record[name], many[number][name]) for name in record), number
+    totals = [(each.images_found, each.objects_found, each.objects_dropped) for each in (r.total for r in reports)]
+    assert totals[0] == totals[1] == (*data_set.counts, reports[0].total.objects_dropped)
+
+
+RUN_LENGTHS = [each for each in WITH_IMAGES if not each.issues.keys() - {"object-crowd", "polygon-outside-image"}]
+
+
+@pytest.mark.parametrize("data_set", RUN_LENGTHS, ids=name_of)
+def test_as_sa1b_has_it_the_masks_are_the_same(tmp_path, data_set):
+    (tmp_path / "files").mkdir()
+    source = {"adapter": "coco", "annotations": "files", **files_as_sa1b_has_them(data_set, tmp_path / "files")}
+    report = convert(config_of(tmp_path, data_set, **of_files(source)))
+    expected = convert_by_hand(data_set, keep_crowds=False, rows_first=False)
+    many = read_records(tmp_path / "out-of-files")
+    assert report.classes == {"thing": 1}
+    assert len(many) == data_set.counts[0]
+    for number, right in enumerate(expected.records.values()):
+        for name in ("width", "height", "n_objects", "masks_indices"):
+            np.testing.assert_array_equal(many[number][name], right[name], name)
+        assert many[number]["basename"].endswith(right["basename"])
+        assert set(many[number]["class_ids"]) <= {1}
+
+
+def of_files(source: dict[str, str]) -> dict[str, Any]:
+    return {"sources": [source], "output": {"directory": "out-of-files"}}
 
 
 FAULTS = [

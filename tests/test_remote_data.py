@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -183,6 +184,120 @@ run: {executor: serial}
         (tmp_path / "c.yaml").write_text("sources: [{adapter: voc, root: s3://data/shapes-voc}]")
         assert main(["preview", str(tmp_path / "c.yaml"), "--output", str(tmp_path / "p"), "--limit", "3"]) == 0
         assert len(list((tmp_path / "p").glob("*.png"))) == 3
+
+
+class TestFilesOfImages:
+    """COCO's files, one beside each image."""
+
+    TEXT = """
+sources: [{adapter: coco, annotations: HOME, label: object}]
+output: {directory: OUT, shard_size: 20 images}
+run: {executor: serial}
+on_error: skip-image
+"""
+
+    @pytest.fixture
+    def folder(self, store, tmp_path) -> Path:
+        """Eighty images in two folders."""
+        for number in range(80):
+            home = tmp_path / f"data/sa_{number % 2}"
+            home.mkdir(parents=True, exist_ok=True)
+            write_png(home / f"{number}.png", np.full((6, 8), number, np.uint8))
+            masks = [{"id": number, "segmentation": {"size": [6, 8], "counts": [3 + number % 5, 4, 41 - number % 5]}}]
+            image = {"image_id": number, "width": 8, "height": 6, "file_name": f"{number}.png"}
+            (home / f"{number}.json").write_text(json.dumps({"image": image, "annotations": masks}))
+        store.put_folder("data/sa1b", tmp_path / "data")
+        return tmp_path
+
+    def converted(self, folder: Path, home: str, out: str, **how: Existing):
+        (folder / "c.yaml").write_text(self.TEXT.replace("HOME", home).replace("OUT", out))
+        return convert(folder / "c.yaml", **how)
+
+    def test_same_bytes_and_few_requests(self, store, folder):
+        """A listing of each folder; one request a file, and one more for each that the sizes are estimated by."""
+        self.converted(folder, "data", "here")
+        store.requests.clear()
+        self.converted(folder, "s3://data/sa1b", "s3://out/records")
+        assert written(store) == {path.name: path.read_bytes() for path in (folder / "here").glob("*.tfrecord")}
+        assert len(written(store)) == 4
+        listed = [key for key in store.asked("LIST") if key.startswith("data/")]
+        assert sorted(listed) == ["data/sa1b", "data/sa1b/sa_0", "data/sa1b/sa_1"]
+        fetched = Counter(key for key in store.asked("GET") if key.startswith("data/"))
+        assert len(fetched) == 160
+        assert fetched.total() == 160 + 64
+        assert {count for key, count in fetched.items() if key.endswith(".png")} == {1}
+        asked = [key for key in store.asked("HEAD") if key.startswith("data/")]
+        assert set(asked) == {"data/sa1b"}
+        assert len(asked) < 5  # however many images there are
+        assert not temporary()
+
+    def test_faults_are_those_of_this_machine(self, store, folder):
+        """Told with their lines, for which no file is fetched again."""
+        broken = {"image": {"file_name": "0.png"}, "annotations": [{"id": 1, "segmentation": {"size": [6, 8]}}]}
+        empty = {"image": {"file_name": "2.png"}, "annotations": [{"id": 2, "segmentation": [[1, 1, 1, 1, 1, 1]]}]}
+        for name, text in (
+            ("sa_0/0.json", json.dumps(broken, indent=1)),
+            ("sa_0/2.json", json.dumps(empty, indent=1)),
+            ("sa_1/1.json", '{\n"image":'),
+            ("sa_1/3.json", "{}"),
+        ):
+            (folder / "data" / name).write_text(text)
+        (folder / "data/sa_0/4.png").unlink()
+        store.put_folder("data/sa1b", folder / "data")
+        del store.store["/data/sa1b/sa_0/4.png"]
+        store.requests.clear()
+        found = [
+            self.converted(folder, *places) for places in (("data", "here"), ("s3://data/sa1b", "s3://out/records"))
+        ]
+        here = (folder / "here/issues.jsonl").read_text()
+        there = store.contents("out/records")["issues.jsonl"].decode()
+        assert there.replace("s3://data/sa1b", str(folder / "data")) == here
+        assert found[0].total == found[1].total
+        dropped = {"image-missing": 1, "record-broken": 1, "file-foreign": 1, "image-skipped": 1}
+        assert found[0].total.images_dropped == dropped
+        assert not temporary()
+        assert max(Counter(store.asked("GET")).values()) <= 2
+
+    def test_images_of_their_own(self, store, folder):
+        """In the same sub-folders, or all in one; which, is asked of the store."""
+        for number in range(80):
+            del store.store[f"/data/sa1b/sa_{number % 2}/{number}.png"]
+            content = (folder / f"data/sa_{number % 2}/{number}.png").read_bytes()
+            store.put(f"data/images/{f'sa_{number % 2}/' if number < 40 else ''}{number}.png", content)
+        self.TEXT = self.TEXT.replace("label: object", "label: object, images: s3://data/images")
+        assert self.converted(folder, "s3://data/sa1b", "s3://out/records").total.images_written == 80
+
+    def test_goes_on(self, store, folder):
+        def stop(verb: str, key: str) -> None:
+            if verb == "PUT" and "00002-of" in key:
+                raise OSError(5, "SlowDown")
+
+        store.event = staticmethod(stop)
+        with pytest.raises(OutputError, match="SlowDown"):
+            self.converted(folder, "s3://data/sa1b", "s3://out/records")
+        store.event = staticmethod(lambda verb, key: None)
+        report = self.converted(folder, "s3://data/sa1b", "s3://out/records", existing=Existing.RESUME)
+        assert report.total.images_written == 80
+
+    def test_not_after_one_more_image(self, store, folder):
+        failing(store, "PUT", "00002-of", OSError(5, "SlowDown"))
+        with pytest.raises(OutputError, match="SlowDown"):
+            self.converted(folder, "s3://data/sa1b", "s3://out/records")
+        store.event = staticmethod(lambda verb, key: None)
+        store.put("data/sa1b/sa_0/more.json", b"{}")
+        with pytest.raises(OutputError, match="cannot be gone on with: the list of images is another"):
+            self.converted(folder, "s3://data/sa1b", "s3://out/records", existing=Existing.RESUME)
+
+    def test_no_such_folder(self, store, folder):
+        for home in ("s3://data/none", "s3://nowhere/none"):
+            with pytest.raises(SourceError, match=f"{home}: .*No such file"):
+                self.converted(folder, home, "s3://out/records")
+
+    def test_a_store_that_fails(self, store, folder):
+        for verb in ("LIST", "GET"):
+            failing(store, verb, "sa_1", PermissionError("Forbidden"))
+            with pytest.raises(SourceError, match="the service fails"):
+                self.converted(folder, "s3://data/sa1b", "s3://out/records", existing=Existing.OVERWRITE)
 
 
 class TestImages:

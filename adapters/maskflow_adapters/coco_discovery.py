@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from io import FileIO
 from itertools import islice
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from maskflow_adapters import json_text
+from maskflow_adapters import coco_folder_discovery, json_text
 from maskflow_adapters.coco_elements import key_of
 from maskflow_adapters.json_objects import IrregularError, Objects
 from maskflow_convert import Confidence, Found, LeftOut, Tree
@@ -71,9 +71,11 @@ class _File:
 
 
 def discover(tree: Tree) -> Iterator[Found | LeftOut]:
-    """Find COCO data sets: files whose paths differ in the name of a split only are of one."""
+    """Find COCO data sets: files whose paths differ in the name of a split only are of one; and files of an image."""
+    of_images = coco_folder_discovery.folders_of_files(tree)
+    yield from coco_folder_discovery.discover(tree, of_images)
     families: dict[str, list[_File]] = {}
-    for path in islice(_alike(tree), _MOST_FILES):
+    for path in islice(_alike(tree, of_images), _MOST_FILES):
         match _judge(tree, path):
             case _File() as file:
                 families.setdefault(family_of(PurePosixPath(tree.told(path))), []).append(file)
@@ -83,10 +85,15 @@ def discover(tree: Tree) -> Iterator[Found | LeftOut]:
         yield _found(tree, files)
 
 
-def _alike(tree: Tree) -> Iterator[Path]:
-    """JSON files that begin as COCO's do, or as what may be taken for it; of a folder of many, a few by their names."""
+def _alike(tree: Tree, of_images: Container[Path]) -> Iterator[Path]:
+    """JSON files that begin as COCO's do, or as what may be taken for it; of a folder of many, a few by their names.
+
+    Where there is a file for each image, only a name tells a file of many.
+    """
     for folder in tree.folders_with(".json"):
         names = tree.folders[folder].names[".json"]
+        if folder in of_images:
+            names = [name for name in names if _NAMED.search(name.lower())]
         for name in sorted(names, key=lambda name: not _NAMED.search(name.lower()))[:_MOST_OF_A_FOLDER]:
             head = tree.head(folder / name, _HEAD)
             if any(pattern.search(head) for pattern in (_LISTS, _RESULTS, _LABEL_STUDIO)):

@@ -14,6 +14,8 @@ T = TypeVar("T")
 Name = Annotated[str, msgspec.Meta(max_length=1000)]
 """What every message about an object or an image may repeat."""
 
+FileName = Annotated[str, msgspec.Meta(max_length=4096)]
+
 Id = int | Name
 
 
@@ -21,7 +23,7 @@ class ImageEntry(msgspec.Struct, gc=False):
     """What the entry of an image says."""
 
     id: Id
-    file_name: Annotated[str, msgspec.Meta(max_length=4096)]
+    file_name: FileName
     width: int | None = None
     height: int | None = None
 
@@ -98,3 +100,18 @@ class _Named(msgspec.Struct):
 
 
 _NAMED = msgspec.json.Decoder(_Named)
+
+
+def stated_area(text: bytes) -> float | None:
+    """The area in pixels that an annotation states; None if it states none, or is broken."""
+    try:
+        return json_text.decode_zeroed(text, _AREA).area
+    except json_text.UNPARSABLE:
+        return None
+
+
+class _Area(msgspec.Struct):
+    area: float
+
+
+_AREA = msgspec.json.Decoder(_Area)

@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import overload
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from maskflow_adapters import json_text
-from maskflow_adapters.coco_elements import CATEGORY, Id, annotation_id, fault_of
+from maskflow_adapters.coco_elements import CATEGORY, Id, annotation_id, fault_of, stated_area
 from maskflow_adapters.coco_file import read_file
 from maskflow_adapters.coco_issues import Findings, Reason
 from maskflow_adapters.coco_lists import LOWEST_OWN, Annotations, Categories, ImageIds, Images, Spans
@@ -48,8 +47,12 @@ class CocoRecord:
     state: tuple[int, int]
 
 
-def index_file(path: Path) -> Index[CocoRecord]:
+def index_file(path: Path, label: str | None = None) -> Index[CocoRecord]:
     """List the images of a file in their order, each with its annotations in theirs.
+
+    Args:
+        path: the file.
+        label: what all objects are; if None, their categories tell.
 
     Raises:
         SourceError: the file cannot be read, or is not a COCO annotation file.
@@ -65,7 +68,7 @@ def index_file(path: Path) -> Index[CocoRecord]:
         raise SourceError(f"cannot be read: {error.strerror}", path) from error
     return Index(
         _Entries(images, annotations, categories.names, state),
-        categories.labels,
+        categories.labels if label is None else [label],
         Findings.of(path, categories.issues, [lost_images, lost_annotations]),
     )
 
@@ -250,26 +253,12 @@ def _grouped(of_images: Integers, n_images: int) -> tuple[NDArray[np.int64], Int
 _SAMPLED_AREAS = 1000
 
 
-class _Area(msgspec.Struct):
-    area: float
-
-
-_AREA = msgspec.json.Decoder(_Area)
-
-
 def _typical_area(path: Path, spans: Spans) -> float:
     """The mean area, in pixels, that a sample of the annotations states: sizes are estimated by it."""
     count = len(spans.offsets)
     sample = spans.at(np.arange(0, count, max(1, count // _SAMPLED_AREAS)))
-    areas = [area for text in json_text.read_spans(path, sample) if (area := _stated_area(text)) is not None]
+    areas = [area for text in json_text.read_spans(path, sample) if (area := stated_area(text)) is not None]
     return max(0.0, sum(areas) / len(areas)) if areas else 0.0
-
-
-def _stated_area(text: bytes) -> float | None:
-    try:
-        return json_text.decode_zeroed(text, _AREA).area
-    except json_text.UNPARSABLE:
-        return None
 
 
 # Entries

@@ -50,6 +50,10 @@ def as_integers(values: Sequence[object]) -> NDArray[np.int64] | None:
         return None
 
 
+_UNPAIRED = "surrogatepass"
+"""Of the names of files, Python makes such characters where they are no UTF-8."""
+
+
 class Texts:
     """Texts in one buffer, each with the places where it begins and ends."""
 
@@ -62,7 +66,7 @@ class Texts:
         return len(self._ends)
 
     def __getitem__(self, at: int) -> str:
-        return self._encoded[self._begins.item(at) : self._ends.item(at)].decode()
+        return self._encoded[self._begins.item(at) : self._ends.item(at)].decode(errors=_UNPAIRED)
 
     def at(self, positions: Integers) -> Texts:
         """The texts at these positions."""
@@ -81,7 +85,7 @@ class TextColumn:
 
     def add(self, texts: Sequence[str]) -> None:
         """Append a piece."""
-        encoded = [text.encode() for text in texts]
+        encoded = [text.encode(errors=_UNPAIRED) for text in texts]
         self._encoded += b"".join(encoded)
         self._lengths.add(np.array([len(text) for text in encoded], dtype=np.int64))
 

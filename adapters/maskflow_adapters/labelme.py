@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 from pydantic import Field, PositiveInt
 
-from maskflow_adapters import json_text, labelme_discovery
-from maskflow_adapters.labelme_file import LabelmeFile, read_file
+from maskflow_adapters import labelme_discovery
+from maskflow_adapters.labelme_file import LabelmeFile
 from maskflow_adapters.labelme_shapes import NO_CLASSES, Strokes, groups_of, instance_of, labels_differ, labels_of
+from maskflow_adapters.listing import files_below, is_file
 from maskflow_convert import (
     Adapter,
     AdapterOptions,
@@ -76,7 +77,7 @@ class LabelmeAdapter(Adapter[LabelmeOptions, str]):
         keys = self._keys()
         for key, path in zip(keys, fetched_ahead(self._folder / key for key in keys), strict=True):
             try:
-                file = read_file(path)
+                file = LabelmeFile.read(path)
             except RecordError as error:
                 issues.append(self._unlisted(key, error))
                 continue
@@ -93,7 +94,7 @@ class LabelmeAdapter(Adapter[LabelmeOptions, str]):
 
     def read(self, record: str) -> Sample:
         """The image and its shapes; an instance with a shape that cannot be used becomes an issue of the sample."""
-        file = read_file(self._folder / record)
+        file = LabelmeFile.read(self._folder / record)
         strokes = Strokes(self.options.line_width, self.options.point_radius)
         instances: list[Instance] = []
         issues: list[Issue] = []
@@ -117,8 +118,7 @@ class LabelmeAdapter(Adapter[LabelmeOptions, str]):
 
     def where(self, record: str, instance: Instance) -> tuple[Path, int]:
         """The line of the instance's first shape."""
-        path = self._folder / record
-        return path, json_text.line_of(path, instance.offset or 0)
+        return self._folder / record, instance.offset or 1
 
     @property
     def _folder(self) -> Path:
@@ -136,14 +136,7 @@ class LabelmeAdapter(Adapter[LabelmeOptions, str]):
         annotations = self.options.annotations
         if self._is_single:
             return [annotations.name]
-        if isinstance(annotations, RemotePath):
-            return [path for path in _remote_files(annotations) if path.lower().endswith(".json")]
-        return sorted(
-            (Path(parent) / name).relative_to(annotations).as_posix()
-            for parent, _, names in os.walk(annotations, onerror=_unreadable)
-            for name in names
-            if name.lower().endswith(".json")
-        )
+        return list(files_below(annotations, ".json"))
 
     def _unlisted(self, key: str, error: RecordError) -> Issue:
         """What is said of a file that is left out of the index; it is all there is to a source of one file."""
@@ -167,7 +160,7 @@ class LabelmeAdapter(Adapter[LabelmeOptions, str]):
         folders = [root / PurePosixPath(key).parent]
         if self.options.images:
             folders.append(root)  # images may lie in the same sub-folders as the JSON files, or all in one
-        path = next((path for path in _candidates(name, folders, root) if path != file.path and _is_file(path)), None)
+        path = next((path for path in _candidates(name, folders, root) if path != file.path and is_file(path)), None)
         size = {"width": head.image_width, "height": head.image_height}
         if path is None and (data := file.embedded()):
             named = PurePosixPath(name).name or None
@@ -191,13 +184,6 @@ def _normal(path: Path) -> Path:
     return path.resolve() if isinstance(path, RemotePath) else Path(os.path.normpath(path))
 
 
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # the name is too long, or a folder is closed
-        return False
-
-
 def _relative(name: str) -> str:
     """The name, or the last part of it if it is absolute, on Windows or elsewhere."""
     return PurePosixPath(name).name if PureWindowsPath(name).anchor else name
@@ -211,14 +197,3 @@ def _read_labels(path: Path) -> list[str]:
         raise SourceError(f"cannot be read: {getattr(error, 'strerror', None) or error}", path) from error
     labels = dict.fromkeys(line.strip() for line in lines)
     return [label for label in labels if label and label not in NO_CLASSES]
-
-
-def _remote_files(folder: RemotePath) -> Iterable[str]:
-    try:
-        return folder.files_below()
-    except OSError as error:
-        _unreadable(error)
-
-
-def _unreadable(error: OSError) -> NoReturn:
-    raise SourceError(f"cannot be read: {error.strerror}", error.filename) from error

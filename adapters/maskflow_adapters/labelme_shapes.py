@@ -154,7 +154,7 @@ def instance_of(file: LabelmeFile, pieces: Sequence[Piece], strokes: Strokes) ->
             label=shape.label,
             shape=masks[0] if len(masks) == 1 else Union(members=tuple(masks)),
             id=str(pieces[0].number),
-            offset=pieces[0].offset,
+            offset=file.line(pieces[0].offset),
             attributes=attributes,
         )
     except ValidationError as error:

@@ -84,6 +84,81 @@ def coco(folder: Path, content: Any) -> CocoAdapter:
     return CocoAdapter(CocoOptions(annotations=path))
 
 
+SA1B = {
+    "sa_0/a.json": {
+        "image": {"image_id": 7, "width": 5, "height": 4, "file_name": "a.png"},
+        "annotations": [
+            {"id": 1, "segmentation": {"size": [4, 5], "counts": "02=3"}, "predicted_iou": 0.9},
+            {"id": 2, "segmentation": {"size": [4, 5], "counts": "d0"}, "predicted_iou": 0.9},
+        ],
+    },
+    "sa_1/b.json": {"image": {"image_id": 8, "width": 5, "height": 4, "file_name": "b.png"}, "annotations": []},
+}
+PLAIN = {
+    f"{name}.json": {**COCO, "images": [{"id": 3, "file_name": f"{name}.png", "width": 5, "height": 4}]}
+    for name in "ab"
+}
+FOLDERS = {
+    "of SA-1B": (
+        SA1B,
+        {"label": "object"},
+        {
+            "sa_0/a.json": [("object", "#...# #...# ....# ...##"), ("object", "..... ..... ..... .....")],
+            "sa_1/b.json": [],
+        },
+    ),
+    "with categories": (
+        PLAIN,
+        {},
+        {
+            f"{name}.json": [
+                ("cell", "..... .###. .###. ....."),
+                ("nucleus", "#...# #...# ....# ...##"),
+                ("nucleus", "..... ..... ..... ....."),
+                ("cell", "..... ..... ##... ....."),
+            ]
+            for name in "ab"
+        },
+    ),
+}
+FOLDER_FAULTS = {
+    "no JSON": "{",
+    "a broken annotation": {**PLAIN["a.json"], "annotations": [{"id": 1, "category_id": 0}]},
+    "an annotation of another image": {**PLAIN["a.json"], "annotations": [{"id": 1, "image_id": 99, "category_id": 0}]},
+    "several images": COCO,
+    "no image": {"annotations": []},
+}
+
+
+class TestCocoFolder(AdapterConformance):
+    @pytest.fixture(params=FOLDERS.values(), ids=list(FOLDERS))
+    def data(self, request):
+        return request.param
+
+    @pytest.fixture
+    def adapter(self, tmp_path, data):
+        files, options, _ = data
+        return coco_folder(tmp_path, files, **options)
+
+    @pytest.fixture
+    def expected(self, data):
+        return data[2]
+
+    @pytest.fixture(params=FOLDER_FAULTS.values(), ids=list(FOLDER_FAULTS))
+    def broken(self, tmp_path, request, data):
+        return coco_folder(tmp_path, {"a.json": request.param}, **data[1])
+
+
+def coco_folder(folder: Path, files: dict[str, Any], **options: str) -> CocoAdapter:
+    """Files, and beside each an image of its name."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+        Image.new("RGB", (5, 4)).save(path.with_suffix(".png"))
+    return CocoAdapter(CocoOptions(annotations=folder, **options))
+
+
 VOC_OBJECT = (
     "<object><name>{}</name><bndbox><xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax><ymax>{}</ymax></bndbox></object>"
 )

@@ -60,6 +60,7 @@ def notes(adapter: Any, tree: Tree) -> list[str]:
 
 # COCO
 
+KINDS = ("json", "jpg")
 MASK = {"id": 1, "image_id": 1, "category_id": 1, "segmentation": [[0, 0, 4, 0, 4, 4]], "bbox": [0, 0, 4, 4]}
 
 
@@ -188,6 +189,95 @@ COCO_LAYOUTS: dict[str, tuple[Files, list[tuple[str, str, list[dict[str, str]]]]
         [("c.json", "sure", [{"annotations": "c.json", "images": "."}])],
     ),
 }
+
+
+def sa1b(name: str, **more: Any) -> dict[str, Any]:
+    masks = [{"id": 1, "segmentation": {"size": [6, 8], "counts": "o0"}, "bbox": [0.0, 0.0, 1.0, 1.0]}]
+    return {"image": {"image_id": 1, "width": 8, "height": 6, "file_name": name}, "annotations": masks, **more}
+
+
+def of_one(name: str, **more: Any) -> dict[str, Any]:
+    return {**coco(name), **more}
+
+
+COCO_FOLDERS: dict[str, tuple[Files, list[tuple[str, str, list[dict[str, str]]]]]] = {
+    "SA-1B, an archive": (
+        {f"sa_{n}.{kind}": sa1b(f"sa_{n}.jpg") if kind == "json" else "" for n in range(3) for kind in KINDS},
+        [(".", "sure", [{"annotations": ".", "label": "object"}])],
+    ),
+    "SA-1B, several": (
+        {
+            f"data/sa_00000{n}/sa_{n}.{kind}": sa1b(f"sa_{n}.jpg") if kind == "json" else ""
+            for n in range(3)
+            for kind in KINDS
+        },
+        [("data", "sure", [{"annotations": "data", "label": "object"}])],
+    ),
+    "one file": ({"a.json": sa1b("a.jpg"), "a.jpg": ""}, [(".", "sure", [{"annotations": ".", "label": "object"}])]),
+    "with categories": (
+        {"a.json": of_one("a.jpg"), "a.jpg": "", "b.json": of_one("b.jpg"), "b.jpg": ""},
+        [(".", "sure", [{"annotations": "."}])],
+    ),
+    "images of their own": (
+        {"annotations/a.json": sa1b("a.jpg"), "images/a.jpg": ""},
+        [("annotations", "sure", [{"annotations": "annotations", "label": "object", "images": "images"}])],
+    ),
+    "images of their own, in folders": (
+        {
+            **{f"annotations/{n}/a.json": sa1b("a.jpg") for n in range(2)},
+            **{f"images/{n}/a.jpg": "" for n in range(2)},
+        },
+        [("annotations", "sure", [{"annotations": "annotations", "label": "object", "images": "images"}])],
+    ),
+    "images outside by their names": (
+        {"annotations/a.json": sa1b("../images/a.jpg"), "images/a.jpg": ""},
+        [("annotations", "likely", [{"annotations": "annotations", "label": "object"}])],
+    ),
+    "folders for splits": (
+        {f"{split}/a.{kind}": sa1b("a.jpg") if kind == "json" else "" for split in ("train", "val") for kind in KINDS},
+        [
+            (
+                ".",
+                "sure",
+                [
+                    {"annotations": "train", "label": "object", "split": "train"},
+                    {"annotations": "val", "label": "object", "split": "val"},
+                ],
+            )
+        ],
+    ),
+    "no images": ({"a.json": sa1b("a.jpg")}, [(".", "likely", [{"annotations": ".", "label": "object"}])]),
+    "beside a file of many": (
+        {
+            **{f"{n}.{kind}": of_one(f"{n}.jpg") if kind == "json" else "" for n in range(2) for kind in KINDS},
+            "instances.json": coco("0.jpg", "1.jpg"),
+        },
+        [
+            (".", "sure", [{"annotations": "."}]),
+            ("instances.json", "sure", [{"annotations": "instances.json", "images": "."}]),
+        ],
+    ),
+    "among SA-1B's a file of many": (
+        {"a.json": sa1b("a.jpg"), "a.jpg": "", "instances.json": coco("a.jpg", "b.jpg")},
+        [
+            (".", "sure", [{"annotations": ".", "label": "object"}]),
+            ("instances.json", "sure", [{"annotations": "instances.json", "images": "."}]),
+        ],
+    ),
+    "captions": ({"a.json": sa1b("a.jpg", annotations=[{"caption": "a cat"}]), "a.jpg": ""}, []),
+    "Darwin's": ({"a.json": {"image": {"filename": "a.jpg", "width": 8}, "annotations": []}, "a.jpg": ""}, []),
+}
+
+
+@pytest.mark.parametrize(("files", "expected"), COCO_FOLDERS.values(), ids=list(COCO_FOLDERS))
+def test_coco_one_an_image(tmp_path, files, expected):
+    assert discovered(CocoAdapter, make(tmp_path, files)) == (expected, {})
+
+
+def test_coco_counts_the_files_of_images(tmp_path):
+    files = {f"sa_{n % 2}/{n}.json": sa1b(f"{n}.jpg") for n in range(50)}
+    [found] = CocoAdapter.discover(make(tmp_path, files))
+    assert found.reason == "50 JSON files, COCO's, one per image, by those looked at"
 
 
 @pytest.mark.parametrize(("files", "expected"), COCO_LAYOUTS.values(), ids=list(COCO_LAYOUTS))

@@ -61,6 +61,11 @@ class TestPathOf:
             path_of("https://host/x.json?X-Amz-Signature=SECRET")
         assert "SECRET" not in str(caught.value)
 
+    @pytest.mark.parametrize("url", ["s3://", "s3:///", "S3://.", "s3://..", "s3://bucket/a/../.."])
+    def test_nothing_is_named(self, store, url):
+        with pytest.raises(ConfigError, match=r"names nothing; write more of it, as in s3://bucket/folder"):
+            path_of(url)
+
     @pytest.mark.parametrize("url", ["s3://bucket/a@b.jpg", "s3://bucket/a:b@c", "s3://bucket"])
     def test_no_secret(self, store, url):
         assert str(path_of(url)) == url
@@ -71,6 +76,7 @@ class TestPathOf:
             ("gs://b/x", r"^gs://b/x needs: pip install 'maskflow-convert\[gcs\]'$"),
             ("abfs://b/x", "^abfs://b/x needs: Install adlfs"),
             ("nowhere://b/x", "^nowhere://b/x: storage of the kind nowhere:// cannot be used$"),
+            ("ftp://b/x", "^ftp://b/x: storage of the kind ftp:// cannot be used$"),  # it needs a host apart
         ],
     )
     def test_what_is_not_installed(self, monkeypatch, url, told):
@@ -270,11 +276,12 @@ class TestReading:
         assert sorted(path.name for path in folder.glob("**/*.[jp]*g")) == ["one.jpg", "two.png"]
         assert [path.name for path in folder.rglob("t*.png")] == ["two.png"]
         assert list((folder / "a").files_below()) == ["deep/two.png", "one.jpg"]
+        assert (folder / "a").names() == (["deep"], ["one.jpg"])
 
     def test_nothing_there(self, store):
         path = path_of("s3://bucket/x")
         assert list(path.glob("*")) == []
-        for use in (path.read_bytes, path.stat, path.facts, path.iterdir, path.files_below):
+        for use in (path.read_bytes, path.stat, path.facts, path.iterdir, path.names, path.files_below):
             with pytest.raises(FileNotFoundError, match=r"No such file or directory: 's3://bucket/x'"):
                 use()
 
@@ -318,7 +325,7 @@ class TestOptions:
         store.put("bucket/set/c.yaml", b"sources: [{adapter: coco, annotations: a.json, images: ../i}]")
         config: Config = load_config("s3://bucket/set/c.yaml")
         options = config.sources[0].options
-        assert {str(value) for _, value in options} == {"s3://bucket/set/a.json", "s3://bucket/i"}
+        assert (str(options.annotations), str(options.images)) == ("s3://bucket/set/a.json", "s3://bucket/i")
 
     def test_schema_is_that_of_a_path(self):
         assert Options.model_json_schema()["properties"]["folder"]["format"] == "path"

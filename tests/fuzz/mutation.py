@@ -316,6 +316,7 @@ _BY_SUFFIX: dict[str, Mutation] = {"png": mutate_image, "tfrecord": mutate_tfrec
 
 MUTATIONS: dict[str, Mutation] = {
     "coco": mutate_text,
+    "coco_folder": mutate_text,
     "labelme": mutate_text,
     "voc": mutate_bundle,
     "image": mutate_image,

@@ -30,6 +30,7 @@ def main(folder: Path, data: Path | None) -> None:
     homes = [TESTS / "bad", TESTS / "scene", CONFIGS, *([data] if data else [])]
     seeds = {
         "coco": coco(homes),
+        "coco_folder": coco_folder(homes),
         "labelme": labelme(homes),
         "voc": voc(homes),
         "image": (path.read_bytes() for path in _files(homes, "png", "jpg", "tif", "tiff", "webp")),
@@ -68,6 +69,16 @@ def coco(homes: Iterable[Path]) -> Iterator[bytes]:
                 yield json.dumps(part).encode()
         elif not (isinstance(tree, dict) and "shapes" in tree):
             yield text
+
+
+def coco_folder(homes: Iterable[Path]) -> Iterator[bytes]:
+    """Files of an image, and the same as SA-1B has them; what is no such file stays as it is."""
+    for text in coco(homes):
+        yield text
+        with suppress(ValueError, RecursionError, KeyError, TypeError):
+            tree = json.loads(text)
+            [image] = tree["images"]
+            yield json.dumps({"image": {**image, "image_id": image["id"]}, "annotations": tree["annotations"]}).encode()
 
 
 def labelme(homes: Iterable[Path]) -> Iterator[bytes]:

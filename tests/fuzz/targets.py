@@ -72,6 +72,14 @@ def _coco(data: bytes, folder: Path) -> None:
     _validate(_config(folder, adapter="coco", annotations="a.json", images="images"))
 
 
+def _coco_folder(data: bytes, folder: Path) -> None:
+    (folder / "a.json").write_bytes(data)
+    _validate(
+        _config(folder, adapter="coco", annotations=".", images="images"),
+        _config(folder, adapter="coco", annotations=".", images="images", label="thing"),
+    )
+
+
 def _labelme(data: bytes, folder: Path) -> None:
     (folder / "a.json").write_bytes(data)
     _validate(
@@ -258,6 +266,7 @@ def _yaml(data: bytes, folder: Path) -> None:
 
 TARGETS = {
     "coco": Target(_coco, _copy_pictures),
+    "coco_folder": Target(_coco_folder, _copy_pictures),
     "labelme": Target(_labelme, _copy_pictures),
     "voc": Target(_voc, _copy_good_picture),
     "image": Target(_image),

@@ -133,6 +133,31 @@ def test_from_s3_to_s3(client, config, expected):
     assert "sEcReT" not in done.stdout + done.stderr + b"".join(records(client).values()).decode("latin-1")
 
 
+def test_one_file_per_image(client, tmp_path):
+    """Also where folders are marked by objects of their own, as the console of S3 does it."""
+    content = json.loads((SHAPES / "instances.json").read_bytes())
+    for image in content["images"]:
+        own = [each for each in content["annotations"] if each["image_id"] == image["id"]]
+        file = tmp_path / "files" / f"{image['id'] % 2}/{image['id']}.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps({**content, "images": [image], "annotations": own}))
+        client.upload_file(str(file), "data", f"files/{file.parent.name}/{file.name}")
+    for folder in ("files/", "files/0/", "files/empty/"):
+        client.put_object(Bucket="data", Key=folder, Body=b"")
+    for file in filter(Path.is_file, (SHAPES / "images").rglob("*")):
+        client.upload_file(str(file), "data", f"coco/images/{file.relative_to(SHAPES / 'images').as_posix()}")
+    for name, files, home, out in (
+        ("here", tmp_path / "files", SHAPES, "out"),
+        ("there", "s3://data/files", "s3://data/coco", "s3://records/coco"),
+    ):
+        text = CONFIG.replace("HOME/instances.json", str(files)).replace("HOME", str(home)).replace("OUT", out)
+        (tmp_path / f"{name}.yaml").write_text(text)
+    done = subprocess.run(command(tmp_path / "there.yaml"), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    convert(load_config(tmp_path / "here.yaml", ["run.executor=serial"]))
+    assert_finished(records(client), {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()})
+
+
 def test_killed_and_resumed(client, config, expected, tmp_path, monkeypatch):
     (tmp_path / "temporary").mkdir()
     monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
