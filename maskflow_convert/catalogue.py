@@ -408,6 +408,12 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
             "Check that the annotation belongs to this image, at this size.",
         ),
         Rule(
+            "mask-too-laborious", _E,
+            "With the masks before it, the mask takes longer to draw than those of an image may.",
+            "1,000 polygons with points at (300,000, 600,000), far outside of the image",
+            "Correct the points; or tile the image, if there is so much to be seen in it.",
+        ),
+        Rule(
             "box-invalid", _E,
             "A box has a coordinate that is not finite, or a negative size.",
             "a `bbox` of the width -3",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,24 @@ MAX_OUTLINE = 2e6
 MAX_ELLIPSE = 3e9
 """Largest width times height of an ellipse in pixels: Pillow computes with their square, in 64 bits."""
 
+MAX_EFFORT = 2**33
+"""What the shapes of one image may take to draw, in pixels of a canvas: some 20 seconds, and 512 MiB for their runs.
+
+It lets 10,000 objects be drawn in 20,000 x 20,000 pixels, but not 10,000 lines from one corner of these to the other,
+nor a file of a kilobyte take a minute by points that lie far outside.
+"""
+
+SURELY_LITTLE = 2**24
+"""Pixels of outlines that COCO's polygons may have by a quick estimate, which is never too low, until they are added up
+one by one: half a second."""
+
+_OUTLINE, _RUN, _MASK, _CLEARED = 128, 256, 4, 1 / 16
+"""Pixels of a canvas that take as much: as a pixel of an outline, a run, a pixel of a mask's file, a pixel aside."""
+
+_TIMES_THE_IMAGE, _SMALL_MASK = 4, 2**22
+"""How many times the pixels of its image a mask in a file of its own may have, and how many it always may."""
+
+_CHARACTERS_AT_ONCE = 1 << 20  # of compressed run lengths; what is made of them takes some tens of megabytes
 _STRIP = 1 << 22  # pixels of a canvas that are looked at together
 
 Part = Sequence[float]
@@ -41,7 +60,7 @@ Pen = Callable[[ImageDraw.ImageDraw, Part], None]
 
 
 class Rasteriser:
-    """Turns the shapes of one image into runs.
+    """Turns the shapes of one image into runs, for as long as all of them take no more than `MAX_EFFORT`.
 
     Label images are decoded once and kept for as long as the rasteriser is, because an image of 300 nuclei names the
     same label image 300 times.
@@ -51,6 +70,8 @@ class Rasteriser:
         self.width = width
         self.height = height
         self._regions: dict[Path | bytes, Mapping[int, Runs]] = {}
+        self._effort = 0.0
+        self._outlines = 0.0
 
     def runs(self, shape: Shape) -> Runs:
         """The pixels of the image that the shape covers; none is a valid answer.
@@ -58,12 +79,17 @@ class Rasteriser:
         Raises:
             ShapeError: the shape has no meaning in this image; the code says why.
         """
+        if isinstance(shape, Polygons) and shape.rasteriser == "coco":
+            return runs.from_texts([self._coco_text(shape)], width=self.width, height=self.height)[0]
+        found = self._runs(shape)
+        self._spend(_RUN * len(found.starts))
+        return found
+
+    def _runs(self, shape: Shape) -> Runs:
         match shape:
-            case Polygons(rasteriser="coco"):
-                text = self._coco_text(usable_parts(shape))
-                return runs.from_texts([text], width=self.width, height=self.height)[0]
             case Polygons():
-                return self._drawn(usable_parts(shape), _fill_polygon)
+                parts, _ = usable_parts(shape)
+                return self._drawn(parts, _fill_polygon)
             case Drawing():
                 return self._drawing(shape)
             case Rle():
@@ -81,14 +107,15 @@ class Rasteriser:
         """What `runs` returns of each shape, or raises."""
         found = [self._begun(shape) for shape in shapes]
         texts = [each for each in found if isinstance(each, bytes)]
-        decoded = iter(runs.from_texts(texts, width=self.width, height=self.height) if texts else [])
+        together = runs.batches(texts, list(map(len, texts)), _CHARACTERS_AT_ONCE)
+        decoded = chain.from_iterable(runs.from_texts(each, width=self.width, height=self.height) for each in together)
         return [next(decoded) if isinstance(each, bytes) else each for each in found]
 
     def _begun(self, shape: Shape) -> bytes | Runs | ShapeError:
         """The runs of a shape; of COCO's polygons the compressed run lengths, which are decoded together."""
         try:
             if isinstance(shape, Polygons) and shape.rasteriser == "coco":
-                return self._coco_text(usable_parts(shape))
+                return self._coco_text(shape)
             return self.runs(shape)
         except ShapeError as error:
             return error
@@ -99,7 +126,7 @@ class Rasteriser:
         Raises:
             ShapeError: as `runs`.
         """
-        parts = usable_parts(polygons)
+        parts, _ = usable_parts(polygons)
         if polygons.rasteriser == "coco":
             encoded = coco_mask.frPyObjects([list(part) for part in parts], self.height, self.width)
             areas = iter([int(coco_mask.area(each)) for each in encoded])  # it fails for more than 255 at once
@@ -107,12 +134,28 @@ class Rasteriser:
             areas = iter([self._drawn([part], _fill_polygon).area for part in parts])
         return [next(areas) if len(part) >= 6 else 0 for part in polygons.parts]
 
-    def _coco_text(self, parts: Sequence[Part]) -> bytes:
+    def _coco_text(self, polygons: Polygons) -> bytes:
         """COCO's compressed run lengths of what any of the parts covers."""
+        parts, longest = usable_parts(polygons)
+        self._outlines += longest
+        if self._outlines > SURELY_LITTLE:
+            self._spend(_OUTLINE * sum(map(_outline, parts)))
         encoded = coco_mask.frPyObjects([list(part) for part in parts], self.height, self.width)
         merged = encoded[0] if len(encoded) == 1 else coco_mask.merge(encoded)
         text: bytes = merged["counts"]
         return text
+
+    def _spend(self, effort: float) -> None:
+        """Take note of what a shape takes to draw.
+
+        Raises:
+            ShapeError: together with what was drawn before, it is too much.
+        """
+        if self._effort + effort > MAX_EFFORT:
+            share, before = effort / MAX_EFFORT, self._effort / MAX_EFFORT
+            told = f"it takes {share:.2g} of the time that the masks of an image may take, those before it {before:.2g}"
+            raise ShapeError("mask-too-laborious", told)
+        self._effort += effort
 
     def _drawing(self, drawing: Drawing) -> Runs:
         points = usable_points(drawing)
@@ -135,7 +178,9 @@ class Rasteriser:
         top, bottom = _reach([y for part in parts for y in part[1::2]], margin, self.height)
         if right <= left or bottom <= top:
             return runs.nothing(self.width, self.height)
-        canvas = Image.new("1", (right, bottom - top))
+        rows, points = bottom - top, sum(map(len, parts)) / 2
+        self._spend(rows * (right - left + right * _CLEARED + points))  # Pillow holds each row against each edge
+        canvas = Image.new("1", (right, rows))
         draw = ImageDraw.Draw(canvas)
         for part in parts:
             pen(draw, _raised(part, top))
@@ -187,7 +232,7 @@ class Rasteriser:
         return Runs(starts, np.full(len(starts), bottom - top, dtype=np.int64), self.width, self.height)
 
     def _bitmap(self, bitmap: Bitmap) -> Runs:
-        patch = _mask_image(bitmap.source) != 0
+        patch = self._mask_image(bitmap.source) != 0
         height, width = patch.shape
         left, top = max(bitmap.x, 0), max(bitmap.y, 0)
         right, bottom = min(bitmap.x + width, self.width), min(bitmap.y + height, self.height)
@@ -198,11 +243,21 @@ class Rasteriser:
 
     def _region(self, region: Region) -> Runs:
         if region.source not in self._regions:
-            labels = _mask_image(region.source)
+            labels = self._mask_image(region.source)
             if labels.shape != (self.height, self.width):
                 raise self._differs("the label image is", labels.shape[1], labels.shape[0])
             self._regions[region.source] = label_runs(labels)
         return self._regions[region.source].get(region.value) or runs.nothing(self.width, self.height)
+
+    def _mask_image(self, source: Path | bytes) -> NDArray[np.integer]:
+        """The pixels of a mask `[height, width]`, which may leave the image, but not be a multiple of it."""
+        try:
+            labels = read_labels(source, max(_TIMES_THE_IMAGE * self.width * self.height, _SMALL_MASK))
+        except ImageError as error:
+            where = f"{source}: " if isinstance(source, Path) else ""
+            raise ShapeError("mask-unreadable", where + error.message) from error
+        self._spend(_MASK * labels.size)
+        return labels
 
     def _differs(self, what: str, width: int, height: int) -> ShapeError:
         turned = ", as if width and height were exchanged" if (height, width) == (self.width, self.height) else ""
@@ -211,19 +266,18 @@ class Rasteriser:
         )
 
 
-def usable_parts(polygons: Polygons) -> list[Part]:
-    """The parts of three points or more, every one of them fit for native code.
+def usable_parts(polygons: Polygons) -> tuple[list[Part], float]:
+    """The parts of three points or more, every one of them fit for native code, and what their outlines do not exceed.
 
     Raises:
         ShapeError: `polygon-odd-length`, `polygon-not-finite`, `polygon-too-far`, `polygon-too-few-points`.
     """
-    for number, part in enumerate(polygons.parts):
-        _check_part(part, f"part {number}")
+    longest = sum([_check_part(part, f"part {number}") for number, part in enumerate(polygons.parts)])
     parts: list[Part] = [part for part in polygons.parts if len(part) >= 6]
     if not parts:
         points = max((len(part) // 2 for part in polygons.parts), default=0)
         raise ShapeError("polygon-too-few-points", f"its largest part has {count_text(points, 'point')}")
-    return parts
+    return parts, longest
 
 
 def usable_points(drawing: Drawing) -> Part:
@@ -257,10 +311,18 @@ def check_box(box: Box) -> None:
 
 
 def label_runs(labels: NDArray[np.integer]) -> Mapping[int, Runs]:
-    """The runs of every value but 0 in a `[height, width]` label image, in one pass over its pixels."""
+    """The runs of every value but 0 in a `[height, width]` label image, in one pass over its pixels.
+
+    Raises:
+        ShapeError: `mask-too-laborious`, as there are too many.
+    """
     height, width = labels.shape
     flat = labels.T.ravel()
-    begins = np.flatnonzero(np.concatenate([[True], flat[1:] != flat[:-1]]))
+    changes = flat[1:] != flat[:-1]
+    if (count := np.count_nonzero(changes) + 1) > MAX_EFFORT / _RUN:
+        told = f"the label image has {count:,} runs of one value; the most that are read are {MAX_EFFORT // _RUN:,}"
+        raise ShapeError("mask-too-laborious", told)
+    begins = np.flatnonzero(np.append(True, changes))
     lengths = np.diff(begins, append=len(flat))
     values = flat[begins]
     order = np.argsort(values, kind="stable")
@@ -272,18 +334,23 @@ def label_runs(labels: NDArray[np.integer]) -> Mapping[int, Runs]:
     }
 
 
-def _check_part(part: Part, name: str) -> None:
-    """Refuse coordinates that native code cannot bear."""
+def _check_part(part: Part, name: str) -> float:
+    """Refuse coordinates that native code cannot bear; what the part's outline does not exceed, in pixels."""
     if len(part) % 2:
         raise ShapeError("polygon-odd-length", f"{name} has {len(part)} numbers")
     if not all(map(math.isfinite, part)):
         at = next(i for i, value in enumerate(part) if not math.isfinite(value))
         raise ShapeError("polygon-not-finite", f"{name} has {part[at]} as its point {at // 2}'s {'xy'[at % 2]}")
-    if part and max(max(part), -min(part)) > MAX_COORDINATE:
+    if not part:
+        return 0
+    lowest, highest = min(part), max(part)
+    if max(highest, -lowest) > MAX_COORDINATE:
         furthest = max(part, key=abs)
         raise ShapeError("polygon-too-far", f"{name} has the coordinate {furthest:g}")
-    if len(part) > 2 and (max(part) - min(part)) * len(part) > MAX_OUTLINE < (length := _outline(part)):
+    longest = (highest - lowest) * len(part) / 2
+    if longest > MAX_OUTLINE < (length := _outline(part)):
         raise ShapeError("polygon-too-far", f"{name} has an outline of {length:.0f} pixels")
+    return longest
 
 
 def _fill_polygon(draw: ImageDraw.ImageDraw, part: Part) -> None:
@@ -323,14 +390,6 @@ def _raised(part: Part, rows: int) -> Part:
     raised = list(part)
     raised[1::2] = [y - rows for y in part[1::2]]
     return raised
-
-
-def _mask_image(source: Path | bytes) -> NDArray[np.integer]:
-    try:
-        return read_labels(source)
-    except ImageError as error:
-        where = f"{source}: " if isinstance(source, Path) else ""
-        raise ShapeError("mask-unreadable", where + error.message) from error
 
 
 def _outline(part: Part) -> float:

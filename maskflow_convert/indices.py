@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from maskflow_convert.runs import Positions, Runs
+from maskflow_convert.runs import Positions, Runs, batches
 
 _ROWS = 128  # of a block: those whose varints have all but the first byte in common
 _WORD = 8  # bytes of the numbers that triples are computed in
 _TRIPLES = 1 << 17  # that are computed at a time, in a few megabytes
+_RUNS = 1 << 20  # that are cut at a time, in some hundred megabytes
 
 Words = NDArray[np.uint64]
 
@@ -40,7 +41,7 @@ def encode_indices(masks: Sequence[Runs]) -> Iterator[bytes]:
     """Varints of all triples `(n, p div height, p mod height)`, in order and in pieces; the masks are of one image."""
     if not any(len(mask.starts) for mask in masks):
         return iter(())
-    return _triple_by_triple(masks) if _longest(masks) > _WORD else _written(_stretches(masks))
+    return _triple_by_triple(masks) if _longest(masks) > _WORD else _by_running_sums(masks)
 
 
 def _longest(masks: Sequence[Runs]) -> int:
@@ -54,6 +55,20 @@ def _triple_by_triple(masks: Sequence[Runs]) -> Iterator[bytes]:
         for x, y, length in zip(*(numbers.tolist() for numbers in mask.columns()), strict=True):
             column = varint(n) + varint(x)
             yield b"".join(column + varint(row) for row in range(y, y + length))
+
+
+def _by_running_sums(masks: Sequence[Runs]) -> Iterator[bytes]:
+    numbered = [(n, piece) for n, mask in enumerate(masks) for piece in _pieces(mask)]
+    for together in batches(numbered, [len(piece.starts) for _, piece in numbered], _RUNS):
+        numbers, pieces = zip(*together, strict=True)
+        yield from _written(_stretches(numbers, pieces, len(masks)))
+
+
+def _pieces(mask: Runs) -> Iterator[Runs]:
+    """The mask in parts of a bounded number of runs; nothing, if it has no pixel."""
+    for begin in range(0, len(mask.starts), _RUNS):
+        part = slice(begin, begin + _RUNS)
+        yield Runs(mask.starts[part], mask.lengths[part], mask.width, mask.height)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +88,13 @@ class _Stretches:
     length: Positions
 
 
-def _stretches(masks: Sequence[Runs]) -> _Stretches:
-    n, x, y, length = _cut(masks)
+def _stretches(numbers: Sequence[int], masks: Sequence[Runs], count: int) -> _Stretches:
+    """Those of masks, or parts of them, which have these numbers among `count`; none is without a pixel."""
+    n, x, y, length = _cut(numbers, masks)
     (n_bytes, n_width), (x_bytes, x_width), (y_bytes, y_width) = (
-        (varints[numbers], widths[numbers])
-        for numbers, (varints, widths) in (
-            (n, _table(len(masks))),
+        (varints[those], widths[those])
+        for those, (varints, widths) in (
+            (n, _table(count)),
             (x, _table(masks[0].width)),
             (y, _table(masks[0].height)),
         )
@@ -93,13 +109,13 @@ def _stretches(masks: Sequence[Runs]) -> _Stretches:
     )
 
 
-def _cut(masks: Sequence[Runs]) -> tuple[Positions, Positions, Positions, Positions]:
+def _cut(numbers: Sequence[int], masks: Sequence[Runs]) -> tuple[Positions, Positions, Positions, Positions]:
     """Mask, column, first row and number of rows of each stretch, `[S]` each, in the order of the triples."""
     height = masks[0].height
     blocks = -(-height // _ROWS)
     starts = np.concatenate([mask.starts for mask in masks])
     lasts = np.concatenate([mask.starts + mask.lengths for mask in masks]) - 1
-    numbers = np.repeat(np.arange(len(masks)), [len(mask.starts) for mask in masks])
+    of_runs = np.repeat(numbers, [len(mask.starts) for mask in masks])
     left, top = np.divmod(starts, height)
     right, bottom = np.divmod(lasts, height)
     begin = left * blocks + top // _ROWS
@@ -110,7 +126,7 @@ def _cut(masks: Sequence[Runs]) -> tuple[Positions, Positions, Positions, Positi
     end = np.minimum(y + _ROWS, height)
     y[ends - pieces] = top
     end[ends - 1] = bottom + 1
-    return np.repeat(numbers, pieces), x, y, end - y
+    return np.repeat(of_runs, pieces), x, y, end - y
 
 
 @lru_cache(maxsize=64)

@@ -19,7 +19,7 @@ from maskflow_convert.errors import OutputError, SourceError
 from maskflow_convert.issues import Issue
 from maskflow_convert.nodes import Node
 from maskflow_convert.remote import RemotePath, path_of
-from maskflow_convert.whole_files import partial_of, publish
+from maskflow_convert.whole_files import keep_names, partial_of, publish
 
 _LOCKED: set[int] = set()
 """Descriptors of the folders and files that this process has locked."""
@@ -46,8 +46,10 @@ def reserved(folder: Path, node: Node | None = None) -> Iterator[None]:
     """
     with ExitStack() as stack:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            if not isinstance(folder, RemotePath):
+            if isinstance(folder, RemotePath):
+                folder.mkdir(parents=True, exist_ok=True)
+            else:
+                _make(folder)
                 _lock(folder, node, stack)
         except BlockingIOError as error:
             which = "another run" if error.filename is None else f"node {node}"
@@ -55,6 +57,14 @@ def reserved(folder: Path, node: Node | None = None) -> Iterator[None]:
         except OSError as error:
             raise unusable(folder, error) from error
         yield
+
+
+def _make(folder: Path) -> None:
+    """Make a folder and those above it, where they are missing, for good."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for each in missing:
+        keep_names(each.parent)
 
 
 def _lock(folder: Path, node: Node | None, stack: ExitStack) -> None:

@@ -40,7 +40,7 @@ def without_empty_parts(shape: Shape, width: int, height: int) -> Shape:
     rasteriser = Rasteriser(width, height)
 
     def drawn(polygons: Polygons) -> Sequence[Sequence[float]]:
-        empty = empty_parts(polygons, rasteriser.areas_of_parts(polygons))
+        empty = set(empty_parts(polygons, rasteriser.areas_of_parts(polygons)))
         return [part for number, part in enumerate(polygons.parts) if number not in empty]
 
     return _of_polygons(shape, drawn)

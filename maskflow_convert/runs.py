@@ -6,15 +6,18 @@ that a mask goes from the one to the other without ever being dense.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from maskflow_convert.errors import ShapeError
+
+T = TypeVar("T")
 
 Positions = NDArray[np.int64]
 
@@ -77,6 +80,18 @@ class Runs:
         counts = np.stack([zeros, self.lengths], axis=1).ravel().tolist()
         rest = self.width * self.height - (int(ends[-1]) if len(ends) else 0)
         return (*counts, rest) if rest else tuple(counts)
+
+
+def batches(items: Sequence[T], sizes: Sequence[int], most: int) -> Iterator[Sequence[T]]:
+    """The items in their order, so many at once that their sizes add up to no more than `most`, or that it is one."""
+    begin = total = 0
+    for end, size in enumerate(sizes):
+        if total + size > most and end > begin:
+            yield items[begin:end]
+            begin, total = end, 0
+        total += size
+    if begin < len(items):
+        yield items[begin:]
 
 
 def nothing(width: int, height: int) -> Runs:

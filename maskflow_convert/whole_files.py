@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,7 +22,9 @@ def partial_of(path: Path) -> Path:
 
 
 def publish(partial: Path, path: Path) -> None:
-    """Give a whole file its name, in place of what had it. An uploaded one is left behind, for the caller to remove.
+    """Give a whole file its name, in place of what had it, for good: also if the machine loses its power afterwards.
+
+    An uploaded one is left behind, for the caller to remove.
 
     Raises:
         OSError: the system or the service refuses.
@@ -29,6 +33,25 @@ def publish(partial: Path, path: Path) -> None:
         path.upload(partial)
     else:
         partial.replace(path)
+        keep_names(path.parent)
+
+
+def keep_names(folder: Path) -> None:
+    """Have the disk take which files there are in a folder; the file system does that on its own only after a while.
+
+    Raises:
+        OSError: the system refuses, though it can do so.
+    """
+    if sys.platform == "win32" or not os.access(folder, os.R_OK):  # it cannot be opened
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that has no such thing
+            raise
+    finally:
+        os.close(handle)
 
 
 def duplicate(source: Path, path: Path) -> None:

@@ -205,6 +205,30 @@ def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
     assert {path.stat().st_ino for path in (tmp_path / "out").iterdir()} <= synced.keys()
 
 
+def test_a_name_is_on_the_disk_before_anything_else_is_done(tmp_path, monkeypatch):
+    """That of each file, when it has got it, and those of the output directory and the one above."""
+    events: list[str] = []
+    sync, rename = os.fsync, Path.replace
+
+    def note_sync(file: int) -> None:
+        sync(file)
+        path = Path(f"/proc/self/fd/{file}").readlink()
+        events.append("sync" if path.is_file() else f"sync {path.relative_to(tmp_path)}")
+
+    def note_name(partial: Path, path: Path) -> Path:
+        events.append(f"name {path.parent.relative_to(tmp_path)}")
+        return rename(partial, path)
+
+    write_sources(tmp_path, "serial")
+    monkeypatch.setattr(os, "fsync", note_sync)
+    monkeypatch.setattr(Path, "replace", note_name)
+    maskflow_convert.convert(maskflow_convert.load_config(tmp_path / "c.yaml", overrides=["output.directory=new/out"]))
+    assert events[:2] == ["sync new", "sync ."]
+    named = events[2:]
+    assert named == ["sync", "name new/out", "sync new/out"] * (len(named) // 3)
+    assert len(named) // 3 == len([*contents(tmp_path / "new/out"), "unfinished.json"])
+
+
 class TestOutputDirectory:
     def refused(self, serial: DataSet, why: str, *options: str, out: Path | None = None) -> None:
         ended = convert(serial.folder, *options, prepare=held_to_permissions)

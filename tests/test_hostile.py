@@ -19,6 +19,7 @@ import unicodedata
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +171,23 @@ def coco_mask(text: str) -> str:
     return coco(f'"segmentation":{text}')
 
 
+def coco_masks(masks: list[Any]) -> str:
+    """Each in an annotation of its own, of one image."""
+    tree = json.loads(coco())
+    tree["annotations"] = [
+        {"id": number, "image_id": 1, "category_id": 1, "segmentation": mask} for number, mask in enumerate(masks)
+    ]
+    return json.dumps(tree)
+
+
+def alike(seed: int) -> dict[str, Any]:
+    """A mask of half of the 8 x 6 pixels, at random but for two corners."""
+    inner = [1] * 22 + [0] * 24
+    random.Random(seed).shuffle(inner)  # noqa: S311
+    return {"size": [6, 8], "counts": [0, *(len(list(run)) for _, run in groupby([1, *inner, 1]))]}
+
+
+FAR = [0, 0, 300_000, 5, 10, 600_000]
 HUGE = '{"size":[100000,100000],"counts":[0,10000000000]}'
 HUGE_IMAGE = '"width":100000,"height":100000,"file_name":"good.png"'
 LONG = "x" * 10**6
@@ -194,6 +212,13 @@ COCO: dict[str, tuple[Callable[[], str], str]] = {
         lambda: coco_mask(str([[1, 1, 7, 1, 7, 2 + at / 1000] for at in range(3000)])),
         "mask-hole-lost",
     ),
+    "points far outside": (lambda: coco_mask(str([FAR] * 1000)), "mask-too-laborious"),
+    "objects far outside": (lambda: coco_masks([[FAR]] * 200), "mask-too-laborious"),
+    "parts within parts, of many objects": (
+        lambda: coco_masks([[[1, 1, 7, 1, 7, 2 + at / 100] for at in range(300)]] * 100),
+        "mask-hole-lost",
+    ),
+    "masks of one box and one area": (lambda: coco_masks([alike(seed) for seed in range(1500)]), ""),
     "a long name in many messages": (
         lambda: coco('"iscrowd":1},{"image_id":1,"category_id":1,' * 300 + '"bbox":[]', category=f'"name":"{LONG}"'),
         "category-broken",

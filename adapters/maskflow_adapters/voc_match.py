@@ -7,14 +7,19 @@ file whose box fits, so that the attributes are its own, and objects of the file
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
 
 from maskflow_adapters.voc_labels import VOC_NAMES, ClassNames, told
 from maskflow_adapters.voc_masks import Masks
 from maskflow_adapters.voc_xml import VocObject
+from maskflow_convert.overlaps import overlapping
 from maskflow_convert.runs import Runs
+from maskflow_convert.runs import boxes as boxes_around
 from maskflow_convert.shape import Box
 
 FITS = 0.5
@@ -93,10 +98,16 @@ def _known_names(masks: Masks, listed: Sequence[str | None]) -> Mapping[int, str
     if {VOC_NAMES.by_number.get(value) for value in values} <= {name for name in listed if name is not None}:
         return VOC_NAMES.by_number
     as_many = _are_as_many(masks, len(listed))
-    paired = zip(masks.majority.values(), listed, strict=True) if as_many else product(values, listed)
+    paired = zip(masks.majority.values(), listed, strict=True) if as_many else _sole(values, listed)
     pairs = {(value, name) for value, name in paired if value is not None and name is not None}
     names = dict(pairs)
     return names if len(pairs) == len(names) == len(set(names.values())) else {}
+
+
+def _sole(values: Sequence[int], listed: Sequence[str | None]) -> Iterable[tuple[int, str]]:
+    """The class and the name, if there is but one of each."""
+    classes, names = set(values), {name for name in listed if name is not None}
+    return zip(classes, names, strict=True) if len(classes) == len(names) == 1 else ()
 
 
 def _by_place(
@@ -104,43 +115,55 @@ def _by_place(
 ) -> Iterator[tuple[int, int]]:
     """`(number, position)` of masks and listed objects that are in one place, best first, those of one class before."""
     numbers, positions = set(runs), set(range(len(objects)))
-    for *_, number, position in sorted(_overlaps(runs, labels, objects), reverse=True):
+    for number, position in _in_one_place(runs, labels, objects):
         if number in numbers and position in positions:
             numbers.remove(number)
             positions.remove(position)
             yield number, position
 
 
-def _overlaps(
+def _in_one_place(
     runs: Mapping[int, Runs], labels: Mapping[int, str | None], objects: Sequence[Listed]
-) -> Iterator[tuple[bool, float, int, int]]:
-    """`(of one class, overlap, number, position)` of what may be one object."""
-    for number, mask in runs.items():
-        bounds = _bounds(mask)
-        for position, each in enumerate(objects):
-            same = labels[number] == each.object.name is not None
-            overlap = _overlap(bounds, each.box) if each.box else 0.0
-            if overlap > (0 if same else FITS):
-                yield same, overlap, number, position
+) -> Iterator[tuple[int, int]]:
+    """`(number, position)` of what may be one object, best first: those of one class, then by their overlap."""
+    listed = {position: each.box for position, each in enumerate(objects) if each.box and _is_sound(each.box)}
+    if not (runs and listed):
+        return
+    numbers, positions = np.array(list(runs)), np.array(list(listed))
+    corners = np.array([(box.x0, box.y0, box.x1, box.y1) for box in listed.values()]).T
+    boxes = np.concatenate([boxes_around(list(runs.values())), corners], axis=1)
+    names: dict[str | None, int] = {name: code for code, name in enumerate(labels.values()) if name is not None}
+    classes = np.array(
+        [names.get(labels[number], -1) for number in runs]
+        + [names.get(objects[position].object.name, -2) for position in listed]
+    )
+    found = [np.empty((4, 0))]
+    for i, j in overlapping(boxes, np.zeros(len(classes), dtype=np.int64)):
+        pairs = np.sort([i, j], axis=0)
+        mask, box = pairs[:, (pairs[0] < len(numbers)) & (pairs[1] >= len(numbers))]
+        same, overlap = classes[mask] == classes[box], _overlap(boxes[:, mask], boxes[:, box])
+        candidates = np.stack([same, overlap, numbers[mask], positions[box - len(numbers)]])
+        found.append(candidates[:, overlap > np.where(same, 0, FITS)])
+    joined = np.concatenate(found, axis=1)
+    best = joined[2:, np.lexsort(joined[::-1])[::-1]].astype(np.int64)
+    yield from zip(*best.tolist(), strict=True)
 
 
-def _bounds(mask: Runs) -> Box:
-    x, y, lengths = mask.columns()
-    return Box(x0=int(x[0]), y0=int(y.min()), x1=int(x[-1]) + 1, y1=int((y + lengths).max()))
+def _is_sound(box: Box) -> bool:
+    return all(map(math.isfinite, (box.x0, box.y0, box.x1, box.y1))) and box.x0 <= box.x1 and box.y0 <= box.y1
 
 
-def _overlap(one: Box, other: Box) -> float:
-    """Intersection over union."""
-    width = min(one.x1, other.x1) - max(one.x0, other.x0)
-    height = min(one.y1, other.y1) - max(one.y0, other.y0)
-    if not (width > 0 and height > 0):
-        return 0.0
-    shared = width * height
-    return shared / (_area(one) + _area(other) - shared)
+def _overlap(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`[P]` intersection over union of boxes `[4, P]`, none of the first without area."""
+    sides = np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])
+    shared = np.maximum(sides, 0).prod(axis=0)
+    overlap: NDArray[np.float64] = shared / (_area(one) + _area(other) - shared)
+    return overlap
 
 
-def _area(box: Box) -> float:
-    return (box.x1 - box.x0) * (box.y1 - box.y0)
+def _area(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    area: NDArray[np.float64] = (boxes[2:] - boxes[:2]).prod(axis=0)
+    return area
 
 
 def _disagreement(masks: Masks, labels: Mapping[int, str | None], objects: Sequence[Listed]) -> tuple[str, int | None]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from maskflow_convert import runs
 from maskflow_convert.checks.objects import Finding, Objects, furthest
@@ -39,6 +40,11 @@ Of the 4,784 outlines of TACO, seven break into so many, of COCO's 852 one crowd
 
 SAME_MASK = 0.95
 """Intersection over union above which two masks are the same."""
+
+MOST_LAID_OVER = 2**24
+"""Runs of masks of one image, alike by their boxes and areas, that are laid over each other: a second or two."""
+
+_A_PAIR = 1000  # what it takes, in runs, whatever it has
 
 EDGES = ("left", "top", "right", "bottom")
 
@@ -102,7 +108,7 @@ def specks(objects: Objects) -> Iterator[Finding]:
     """A mask of many tiny pieces."""
     if not objects.drawn:
         return
-    bounds = runs.most_components([objects.masks[number] for number in objects.drawn]).tolist()
+    bounds = np.concatenate([runs.most_components(masks) for masks in objects.drawn_masks()]).tolist()
     for number, bound in zip(objects.drawn, bounds, strict=True):
         if bound > MANY_SPECKS:
             pieces = runs.components(objects.masks[number])
@@ -113,30 +119,70 @@ def specks(objects: Objects) -> Iterator[Finding]:
 
 
 def duplicates(objects: Objects) -> Iterator[Finding]:
-    """A mask that an object before has as well; said with the first that has it."""
-    blamed = set()
-    for first, second in _alike(objects):
-        if second not in blamed:
-            shared = _shared(objects.masks[first], objects.masks[second])
+    """A mask that an object before has as well; said with the first that has it.
+
+    Masks that are quite the same are all found; others where no more than `MOST_LAID_OVER` runs have to be looked at.
+    """
+    copied = _copied(objects)
+    nearly = _nearly_same(objects, np.flatnonzero(copied == np.arange(len(copied))))
+    for at, first in enumerate(copied.tolist()):
+        other, shared = nearly.get(first, (first, 1.0))
+        if other != at:
+            number, before = objects.drawn[at], objects.drawn[other]
+            message = f"the mask is that of {_other(objects, before, number)}, IoU {shared:.2f}"
+            yield number, Issue("mask-duplicate", message)
+
+
+def _copied(objects: Objects) -> NDArray[np.int64]:
+    """`[D]` the first of `objects.drawn`, by its position there, that has the very pixels of each."""
+    firsts: dict[tuple[int, int], int] = {}
+    copied = []
+    for at, number in enumerate(objects.drawn):
+        mask = objects.masks[number]
+        first = firsts.setdefault((hash(mask.starts.tobytes()), hash(mask.lengths.tobytes())), at)
+        copied.append(first if first == at or _same(mask, objects.masks[objects.drawn[first]]) else at)
+    return np.array(copied, dtype=np.int64)
+
+
+def _same(a: Runs, b: Runs) -> bool:
+    return np.array_equal(a.starts, b.starts) and np.array_equal(a.lengths, b.lengths)
+
+
+def _nearly_same(objects: Objects, distinct: NDArray[np.int64]) -> Mapping[int, tuple[int, float]]:
+    """For each that has the mask of one before, the first such one, and their IoU.
+
+    All are told by their positions in `objects.drawn`; `distinct` are those to look at.
+    """
+    found: dict[int, tuple[int, float]] = {}
+    laid_over = 0
+    for second, firsts in _alike(objects, distinct):
+        for first in firsts:
+            one, other = (objects.masks[objects.drawn[at]] for at in (first, second))
+            laid_over += _A_PAIR + len(one.starts) + len(other.starts)
+            if laid_over > MOST_LAID_OVER:
+                return found
+            shared = _shared(one, other)
             if shared > SAME_MASK:
-                blamed.add(second)
-                message = f"the mask is that of {_other(objects, first, second)}, IoU {shared:.2f}"
-                yield second, Issue("mask-duplicate", message)
+                found[second] = first, shared
+                break
+    return found
 
 
-def _alike(objects: Objects) -> list[tuple[int, int]]:
-    """Pairs of objects that may have the same mask by their boxes and areas, ordered by the second, then the first."""
-    if len(objects.drawn) < 2:
-        return []
-    boxes = objects.boxes.astype(np.float64)
-    areas = np.array([objects.masks[number].area for number in objects.drawn])
-    found: list[tuple[int, int]] = []
-    for i, j in overlapping(boxes, np.zeros(len(areas), dtype=np.int64)):
+def _alike(objects: Objects, distinct: NDArray[np.int64]) -> Iterator[tuple[int, Sequence[int]]]:
+    """Each that may have the mask of some before by its box and area, and these; in order, and told likewise."""
+    count = len(distinct)
+    boxes = objects.boxes[:, distinct].astype(np.float64)
+    areas = np.array([objects.masks[objects.drawn[at]].area for at in distinct.tolist()])
+    found = [np.empty(0, dtype=np.int64)]
+    for i, j in overlapping(boxes, np.zeros(count, dtype=np.int64)):
         sides = np.minimum(boxes[2:, i], boxes[2:, j]) - np.maximum(boxes[:2, i], boxes[:2, j])
         most_shared = np.minimum(sides[0] * sides[1], np.minimum(areas[i], areas[j]))
         alike = most_shared > SAME_MASK * np.maximum(areas[i], areas[j])
-        found += zip(np.maximum(i, j)[alike].tolist(), np.minimum(i, j)[alike].tolist(), strict=True)
-    return [(objects.drawn[first], objects.drawn[second]) for second, first in sorted(found)]
+        found.append((np.maximum(i, j) * count + np.minimum(i, j))[alike])
+    pairs = np.sort(np.concatenate(found))
+    seconds, begins = np.unique(pairs // max(count, 1), return_index=True)
+    for second, begin, end in zip(seconds.tolist(), begins, np.append(begins[1:], len(pairs)), strict=False):
+        yield int(distinct[second]), distinct[pairs[begin:end] % count].tolist()
 
 
 def _shared(a: Runs, b: Runs) -> float:

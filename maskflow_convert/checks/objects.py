@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from operator import itemgetter
@@ -16,6 +16,8 @@ from maskflow_convert.outlines import Outlines
 from maskflow_convert.runs import Runs
 from maskflow_convert.sample import Instance
 from maskflow_convert.shape import Bitmap, Polygons, Shape, Union
+
+_RUNS_AT_ONCE = 2**20  # what is worked out of so many takes some tens of megabytes
 
 Finding = tuple[int, Issue]
 """The number of an object, and what is wrong with it."""
@@ -94,7 +96,12 @@ class Objects:
         """`[4, D]` x0, y0, x1, y1 of the box around each of `drawn`; half-open."""
         if not self.drawn:
             return np.empty((4, 0), dtype=np.int64)
-        return runs.boxes([self.masks[number] for number in self.drawn])
+        return np.concatenate([runs.boxes(masks) for masks in self.drawn_masks()], axis=1)
+
+    def drawn_masks(self) -> Iterator[Sequence[Runs]]:
+        """The masks of `drawn`, so many at once that they can be put end to end: one, or some that have few runs."""
+        masks = [self.masks[number] for number in self.drawn]
+        return runs.batches(masks, [len(mask.starts) for mask in masks], _RUNS_AT_ONCE)
 
 
 def members(shape: Shape) -> Sequence[Shape]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from maskflow_convert.amounts import count_text
 from maskflow_convert.checks.objects import Finding, Objects, furthest, members
+from maskflow_convert.errors import ShapeError
 from maskflow_convert.geometry import Rasteriser
 from maskflow_convert.issues import Issue
 from maskflow_convert.outlines import NO_AREA
@@ -16,7 +16,7 @@ from maskflow_convert.overlaps import overlapping
 from maskflow_convert.shape import Drawing, Polygons, Shape
 
 MOST_TRIED = 10_000
-"""Pairs of parts of one object that are drawn to find out whether one lies within the other: about a second."""
+"""Pairs of parts, in an image, that are drawn to find out whether one lies within the other: about a second."""
 
 NORMALISED_ABOVE = 16
 """Width or height in pixels above which a polygon within the first pixel is taken for one in shares of the image."""
@@ -90,14 +90,17 @@ def enclosed(objects: Objects) -> Iterator[Finding]:
 def pixels_of_parts(objects: Objects) -> Iterator[Finding]:
     """A part without a pixel beside parts that have some; and one that lies within another, which makes no hole."""
     rasteriser = Rasteriser(objects.width, objects.height)
-    for number, shape in objects.polygons:
-        if len(shape.parts) > 1:
-            of, areas = f"of {len(shape.parts)}", rasteriser.areas_of_parts(shape)
-            for part in empty_parts(shape, areas):
-                yield number, Issue("polygon-part-without-pixels", f"part {part} {of} gives no pixel")
-            for inner, outer in _nested(shape, areas, rasteriser):
-                told = f"lies within part {outer}, and its {areas[inner]} pixels belong to the object"
-                yield number, Issue("mask-hole-lost", f"part {inner} {of} {told}")
+    several = [(number, shape) for number, shape in objects.polygons if len(shape.parts) > 1]
+    shapes = [shape for _, shape in several]
+    areas = [rasteriser.areas_of_parts(shape) for shape in shapes]
+    nested = _nested(shapes, areas, rasteriser)
+    for at, (number, shape) in enumerate(several):
+        of = f"of {len(shape.parts)}"
+        for part in empty_parts(shape, areas[at]):
+            yield number, Issue("polygon-part-without-pixels", f"part {part} {of} gives no pixel")
+        for inner, outer in nested[at].items():
+            told = f"lies within part {outer}, and its {areas[at][inner]} pixels belong to the object"
+            yield number, Issue("mask-hole-lost", f"part {inner} {of} {told}")
 
 
 def empty_parts(shape: Polygons, areas: Sequence[int]) -> list[int]:
@@ -107,31 +110,45 @@ def empty_parts(shape: Polygons, areas: Sequence[int]) -> list[int]:
     return [number for number, part in enumerate(shape.parts) if len(part) >= 6 and not areas[number]]
 
 
-def _nested(shape: Polygons, areas: Sequence[int], rasteriser: Rasteriser) -> Iterator[tuple[int, int]]:
-    """The parts that lie within a larger one, each with the first of these; no more than `MOST_TRIED` are tried."""
-    found: set[int] = set()
-    for inner, outer in islice(_within(shape, areas), MOST_TRIED):
-        if inner not in found:
+def _nested(
+    shapes: Sequence[Polygons], areas: Sequence[Sequence[int]], rasteriser: Rasteriser
+) -> Sequence[Mapping[int, int]]:
+    """Of each shape the parts that lie within a larger one, each with the first of these.
+
+    No more than `MOST_TRIED` are tried, nor more than may be drawn in an image.
+    """
+    found: list[dict[int, int]] = [{} for _ in shapes]
+    for at, inner, outer in _within(shapes, areas):
+        if inner not in found[at]:
+            shape = shapes[at]
             both = Polygons(parts=(shape.parts[inner], shape.parts[outer]), rasteriser=shape.rasteriser)
-            if rasteriser.runs(both).area == areas[outer]:
-                found.add(inner)
-                yield inner, outer
+            try:
+                drawn = rasteriser.runs(both)
+            except ShapeError:  # each was drawn before
+                break
+            if drawn.area == areas[at][outer]:
+                found[at][inner] = outer
+    return found
 
 
-def _within(shape: Polygons, areas: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """`(inner, outer)` of parts whose box lies within that of a larger part, in the order of both."""
-    area = np.asarray(areas)
-    drawn = np.flatnonzero(area)
-    boxes = np.array([_box_around(shape.parts[number]) for number in drawn.tolist()]).reshape(-1, 4).T
+def _within(shapes: Sequence[Polygons], areas: Sequence[Sequence[int]]) -> Iterator[tuple[int, int, int]]:
+    """`(shape, inner, outer)` of parts whose box lies within that of a larger part, in the order of all three."""
+    of_parts = [(at, part) for at, each in enumerate(areas) for part, area in enumerate(each) if area]
+    if not of_parts:
+        return
+    groups, parts = np.array(of_parts).T
+    area = np.array([areas[at][part] for at, part in of_parts])
+    boxes = np.array([_box_around(shapes[at].parts[part]) for at, part in of_parts]).T
     pairs = [np.empty((2, 0), dtype=np.int64)]
-    for i, j in overlapping(boxes, np.zeros(len(drawn), dtype=np.int64)):
+    for i, j in overlapping(boxes, groups):
         for inner, outer in ((i, j), (j, i)):
             begins_later, ends_earlier = boxes[:2, inner] >= boxes[:2, outer], boxes[2:, inner] <= boxes[2:, outer]
-            lies = (begins_later & ends_earlier).all(axis=0) & (area[drawn[inner]] < area[drawn[outer]])
-            pairs.append(drawn[np.stack([inner, outer])[:, lies]])
+            lies = (begins_later & ends_earlier).all(axis=0) & (area[inner] < area[outer])
+            pairs.append(np.stack([inner, outer])[:, lies])
     inner, outer = np.concatenate(pairs, axis=1)
-    order = np.lexsort((outer, inner))
-    yield from zip(inner[order].tolist(), outer[order].tolist(), strict=True)
+    order = np.lexsort((outer, inner))[:MOST_TRIED]
+    inner, outer = inner[order], outer[order]
+    yield from zip(groups[inner].tolist(), parts[inner].tolist(), parts[outer].tolist(), strict=True)
 
 
 def _box_around(part: Sequence[float]) -> tuple[float, float, float, float]:

@@ -92,8 +92,8 @@ class Source:
     pixels: NDArray[np.uint8] | None
 
 
-def decode(origin: Path | bytes) -> Source:
-    """Decode a file, or its content.
+def decode(origin: Path | bytes, most: int | None = None) -> Source:
+    """Decode a file, or its content. `most` is how many pixels it may have; None for `MAX_PIXELS`.
 
     Raises:
         ImageError: `image-missing`, `image-unreadable`, `image-too-large`.
@@ -101,7 +101,7 @@ def decode(origin: Path | bytes) -> Source:
     data = _read(origin)
     with pillow():
         image = _open(BytesIO(data))
-        size = _stored_size(image)
+        size = _stored_size(image, most)
         if image.format in ("JPEG", "MPO") and size[0] * size[1] > _PIXELS_A_BYTE * len(data):
             told = f"{len(data):,} bytes of JPEG cannot hold {size_text(size)} pixels"  # Pillow would make them grey
             raise ImageError("image-unreadable", told)
@@ -238,23 +238,24 @@ def read_shown_size(origin: Path | bytes) -> Size:
         return size[::-1] if _orientation(image) >= FIRST_ON_ITS_SIDE else size
 
 
-def _stored_size(image: Image.Image) -> Size:
+def _stored_size(image: Image.Image, most: int | None = None) -> Size:
     """`(width, height)` as stored, which Pillow exchanges in the case of a TIFF that lies on its side."""
     tags = _tiff_tags(image)
     width, height = (tags[256], tags[257]) if tags else image.size
-    return check_pixels(width, height)
+    return check_pixels(width, height, most)
 
 
-def check_pixels(width: int, height: int) -> Size:
-    """The size, in pixels, of an image that is not too large.
+def check_pixels(width: int, height: int, most: int | None = None) -> Size:
+    """The size, in pixels, of an image that is not too large: of no more than `most`, and than `MAX_PIXELS`.
 
     Raises:
         ImageError: `image-too-large`.
     """
-    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
+    most = MAX_PIXELS if most is None else min(most, MAX_PIXELS)
+    if width * height > most or max(width, height) > MAX_SIDE:
         raise ImageError(
             "image-too-large",
-            f"the image has {width} x {height} pixels; the most that is read is {MAX_PIXELS:,}, {MAX_SIDE:,} a side",
+            f"the image has {width} x {height} pixels; the most that is read is {most:,}, {MAX_SIDE:,} a side",
         )
     return width, height
 

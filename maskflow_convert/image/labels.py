@@ -17,16 +17,16 @@ from maskflow_convert.image.orientation import Frame, turned
 T = TypeVar("T")
 
 
-def read_labels(origin: Path | bytes) -> NDArray[np.integer[Any]]:
+def read_labels(origin: Path | bytes, most: int | None = None) -> NDArray[np.integer[Any]]:
     """The numbers of a label image, `[H, W]`: the indices of a palette image, the values of a grey one.
 
     Grey values keep the range of their file: 0 and 1 for 1 bit, 0 to 15 for 4 bits, signed 32-bit integers
-    for TIFF's.
+    for TIFF's. `most` is how many pixels it may have, if that is fewer than an image may.
 
     Raises:
         ImageError: `mask-unreadable` if it cannot be read, or its pixels are not one whole number each.
     """
-    return _read_mask(origin, _labels)
+    return _read_mask(origin, _labels, most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,10 @@ def read_label_image(origin: Path | bytes) -> LabelImage:
     return _read_mask(origin, _label_image)
 
 
-def _read_mask(origin: Path | bytes, read: Callable[[Source], T]) -> T:
+def _read_mask(origin: Path | bytes, read: Callable[[Source], T], most: int | None = None) -> T:
     """What `read` makes of a decoded mask."""
     try:
-        source = decode(origin)
+        source = decode(origin, most)
         with pillow():
             return read(source)
     except ImageError as error:

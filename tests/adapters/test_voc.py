@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import pickle
 import socket
@@ -16,13 +17,14 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydantic import ValidationError
 
-from maskflow_adapters import voc_index, voc_masks
+from maskflow_adapters import voc_index, voc_masks, voc_match
 from maskflow_adapters.voc import VocAdapter, VocOptions
 from maskflow_adapters.voc_labels import VOC_CLASSES, number_of
-from maskflow_adapters.voc_xml import MAX_BYTES, read_annotation
+from maskflow_adapters.voc_xml import MAX_BYTES, VocObject, read_annotation
 from maskflow_convert import Box, convert, load_config, rehearse
 from maskflow_convert.errors import IssueError, RecordError, SourceError
 from maskflow_convert.geometry import Rasteriser
+from maskflow_convert.runs import Runs
 
 WIDTH, HEIGHT = 8, 6
 
@@ -428,6 +430,64 @@ def test_of_several_in_one_place_the_best_fit_and_those_of_one_class_come_first(
     a_set(tmp_path, {"a": xml}, {"a": numbers}, {"a": classes_of(numbers, CAT, CAT, CAT)})
     sample = read_one(tmp_path)
     assert [(i.id, i.offset) for i in sample.instances] == [("1", 3), ("2", 2), ("3", 5), ("xml-3", 4)]
+
+
+names = st.sampled_from(["a", "b", None])
+corners = st.tuples(*[st.integers(-2, 9) | st.sampled_from([math.nan, math.inf, 3.5])] * 4)
+
+
+@given(
+    masks=st.lists(
+        st.tuples(st.integers(0, 6), st.integers(0, 4), st.integers(1, 3), st.sampled_from(["a", "b", None]))
+    ),
+    listed=st.lists(st.tuples(corners | st.none(), st.sampled_from(["a", "b", None])), max_size=9),
+)
+def test_what_may_be_one_object_by_comparing_each_with_each(masks, listed):
+    """A mask is a column of pixels here. Of one class they may overlap by any amount, else by more than half."""
+    runs = {}
+    objects = [
+        voc_match.Listed(VocObject(name, 1, None, None, {}), box and Box(x0=box[0], y0=box[1], x1=box[2], y1=box[3]))
+        for box, name in listed
+    ]
+    expected = []
+    for n, (x, y, rows, label) in enumerate(masks):
+        rows = min(rows, 6 - y)
+        runs[3 * n] = Runs(np.array([6 * x + y]), np.array([rows]), 8, 6)
+        for position, (box, name) in enumerate(listed):
+            if box and all(map(math.isfinite, box)):
+                width, height = min(x + 1, box[2]) - max(x, box[0]), min(y + rows, box[3]) - max(y, box[1])
+                shared = width * height if width > 0 and height > 0 else 0
+                overlap = shared and shared / (rows + (box[2] - box[0]) * (box[3] - box[1]) - shared)
+                same = label == name is not None
+                if overlap > (0 if same else 0.5):
+                    expected.append((same, overlap, 3 * n, position))
+    labels = {3 * n: label for n, (*_, label) in enumerate(masks)}
+    found = list(voc_match._in_one_place(runs, labels, objects))
+    assert found == [(number, position) for *_, number, position in sorted(expected, reverse=True)]
+
+
+def test_many_masks_and_many_objects_do_not_take_long(tmp_path):
+    """10,000 masks, and as many objects but one, in their places, each of a class of its own."""
+    numbers = np.arange(1, 10_001, dtype=np.uint16).reshape(100, 100)
+    objects = [an_object(f"c{n}", (n % 100 + 1, n // 100 + 1) * 2) for n in range(9_999)]
+    a_set(tmp_path, {"a": a_file(*objects, size=None)}, {"a": numbers}, save=save_grey)
+    begun = time.process_time()
+    sample = read_one(tmp_path)
+    assert time.process_time() - begun < 10
+    assert (len(sample.instances), len(sample.issues)) == (0, 10_000)
+
+
+def test_many_spots_of_void_do_not_take_long(tmp_path):
+    """10,000 that are wide enough for holes, all in one object."""
+    numbers = np.ones((1400, 1400), np.uint8)
+    for row in range(11):
+        numbers[row + 2 :: 14][:100] = np.where(np.arange(1400) % 14 < 11, 255, 1)
+    numbers[:, 0] = 1
+    a_set(tmp_path, {"a": a_file(an_object(), size=(1400, 1400))}, {"a": numbers})
+    begun = time.process_time()
+    sample = read_one(tmp_path)
+    assert time.process_time() - begun < 20
+    assert len(sample.instances) == 1
 
 
 def test_as_many_objects_are_one_by_one_the_same_even_without_boxes(two):

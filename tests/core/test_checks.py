@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import time
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image as Pillow
 
-from maskflow_convert import runs
+from maskflow_convert import geometry, runs
 from maskflow_convert.catalogue import CATALOGUE, Severity
 from maskflow_convert.checks import CHECKS, Depth, Objects, chosen, find
 from maskflow_convert.checks import masks as mask_checks
@@ -313,6 +316,30 @@ AREAS = {
 }
 
 
+class TestParts:
+    """Of several objects, whose parts are all held against each other together."""
+
+    def test_each_object_has_its_own(self):
+        """A part of one object within a part of another is no hole."""
+        shapes = [polygon(BLOCK, ASIDE), polygon(INNER, ASIDE), polygon(ASIDE, INNER, BLOCK), polygon(BLOCK, SLIVER)]
+        told = "lies within part 2, and its 16 pixels belong to the object"
+        assert [each for each in found(*shapes) if "part" in each[2]] == [
+            (2, "mask-hole-lost", f"part 1 of 3 {told}"),
+            (3, "polygon-part-without-pixels", "part 1 of 2 gives no pixel"),
+        ]
+
+    def test_no_more_are_tried_than_may_be_drawn(self, monkeypatch):
+        monkeypatch.setattr(geometry, "SURELY_LITTLE", 0)
+        shapes = [polygon(BLOCK, INNER), polygon(INNER, BLOCK)]  # 40 and 16 pixels around
+        for factor, expected in ((2, [0, 1]), (1, [0]), (0.9, [])):
+            monkeypatch.setattr(geometry, "MAX_EFFORT", 1e9)
+            instances = [Instance(label="cell", shape=shape) for shape in shapes]
+            masks = [Rasteriser(WIDTH, HEIGHT).runs(shape) for shape in shapes]
+            monkeypatch.setattr(geometry, "MAX_EFFORT", 128 * 56 * factor)
+            findings = polygon_checks.pixels_of_parts(Objects(instances, masks, WIDTH, HEIGHT))
+            assert [number for number, _ in findings] == expected
+
+
 class TestWhatTheAnnotationSays:
     @pytest.mark.parametrize(("stated", "expected"), STATED.values(), ids=STATED)
     def test_box(self, stated, expected):
@@ -387,6 +414,36 @@ class TestDuplicates:
     def test_in_whatever_way_it_is_said(self):
         shapes = [polygon(BLOCK), polygon(BLOCK[::-1], BLOCK), Rle(width=30, height=20, counts=BLOCK_COUNTS)]
         assert [(number, code) for number, code, _ in found(*shapes)] == [(1, "mask-duplicate"), (2, "mask-duplicate")]
+
+    @given(st.lists(st.tuples(st.integers(0, 8), st.integers(90, 99)), min_size=2, max_size=12))
+    def test_said_with_the_first_that_has_it(self, ends):
+        """Of rows of pixels it is plain which have how many in common."""
+        blamed = {}
+        for second, (begin, end) in enumerate(ends):
+            for first, (other_begin, other_end) in enumerate(ends[:second]):
+                shared = min(end, other_end) - max(begin, other_begin)
+                if shared > 0.95 * (max(end, other_end) - min(begin, other_begin)):
+                    blamed.setdefault(second, f"the mask is that of object #{first}, of the same class cell")
+        shapes = [rle(begin, end - begin) for begin, end in ends]
+        assert {number: message[: message.rindex(",")] for number, _, message in found(*shapes)} == blamed
+
+    def test_all_copies_are_told_where_few_masks_are_laid_over_each_other(self, monkeypatch):
+        monkeypatch.setattr(mask_checks, "MOST_LAID_OVER", 1500)
+        shapes = [rows(100), rows(98), rows(100), rows(97), rows(97)]
+        assert [number for number, _, _ in found(*shapes)] == [1, 2, 4]
+
+    def test_many_alike_do_not_take_long(self):
+        """Each pair of 3,000 has the same box and the same area, and half of its pixels."""
+        chance = np.random.default_rng(1)
+        masks = []
+        for _ in range(3000):
+            dense = chance.permuted(np.arange(WIDTH * HEIGHT) < 300).reshape(HEIGHT, WIDTH)
+            dense[[0, -1]] = True
+            masks.append(runs.from_dense(dense))
+        instances = [Instance(label="cell", shape=rows(1)) for _ in masks]
+        begin = time.process_time()
+        assert list(mask_checks.duplicates(Objects(instances, masks, WIDTH, HEIGHT))) == []
+        assert time.process_time() - begin < 10
 
     def test_many_nuclei_side_by_side(self):
         assert found(*(painted((x, y)) for x in range(30) for y in range(20))) == []

@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from pycocotools import mask as coco_mask
 
+from maskflow_convert import geometry
 from maskflow_convert.errors import ShapeError
-from maskflow_convert.geometry import Rasteriser
+from maskflow_convert.geometry import MAX_EFFORT, SURELY_LITTLE, Rasteriser
+from maskflow_convert.runs import Runs
 from maskflow_convert.shape import Bitmap, Box, Drawing, Polygons, Region, Rle, Shape, Union
 
 # pycocotools' decode, not ours, does so under NumPy 2
@@ -529,3 +531,87 @@ def test_a_mask_that_cannot_be_read_is_refused_by_name(kind: str, content: bytes
     error = refusal(shape, 5, 3)
     assert error.code == "mask-unreadable"
     assert re.search(r"object-7\.png: \w", error.message)
+
+
+# what takes too long
+
+FAR = (0, 0, 300_000, 5, 10, 600_000)
+"""Its outline is walked in 299,995 + 599,995 + 600,000 steps at the least, and is seen at a glance to have no more than
+600,000 * 3."""
+
+
+def drawn(rasteriser: Rasteriser, *shapes: Shape) -> list[int | str]:
+    """The area of each shape, or why it has none."""
+    return [found.area if isinstance(found, Runs) else found.code for found in rasteriser.runs_of(shapes)]
+
+
+def test_outlines_far_outside_are_drawn_as_long_as_it_does_not_take_too_long() -> None:
+    quick = SURELY_LITTLE // 1_800_000
+    more = MAX_EFFORT // (128 * 1_499_995)
+    found = drawn(Rasteriser(8, 6), *[polygons(FAR)] * 60, polygons((1, 1, 3, 1, 3, 3, 1, 3)))
+    assert (quick, more) == (9, 44)
+    assert found[53:] == ["mask-too-laborious"] * 7 + [4]
+    assert not set(found[:53]) & {"mask-too-laborious"}
+
+
+def test_parts_are_added_up() -> None:
+    assert drawn(Rasteriser(8, 6), polygons(*[FAR] * 60), polygons(*[FAR] * 40)) == ["mask-too-laborious", 48]
+
+
+def test_an_object_that_is_too_much_says_so() -> None:
+    error = refusal(polygons(*[FAR] * 90))
+    told = "it takes 2 of the time that the masks of an image may take, those before it 0"
+    assert (error.code, error.message) == ("mask-too-laborious", told)
+
+
+@pytest.mark.parametrize(
+    ("shape", "effort"),
+    [
+        # rows * (columns + 1/16 of the columns up to the last + points), and a run of 256 for each column
+        pytest.param(drawing("line", 0, 0, 80, 80), 80 * (80 + 80 / 16 + 2) + 80 * 256, id="a line"),
+        pytest.param(drawing("rectangle", 0, 0, 80, 80), 80 * (80 + 80 / 16 + 2) + 256, id="a rectangle"),
+        pytest.param(drawing("line", 79, 0, 79, 80), 80 * (1 + 80 / 16 + 2) + 256, id="a line at the right"),
+        pytest.param(
+            polygons((0, 0, 80, 0, 80, 80, 0, 80), rasteriser="labelme"), 80 * (80 + 80 / 16 + 4) + 256, id="a polygon"
+        ),
+        pytest.param(Box(x0=0, y0=10, x1=80, y1=20), 80 * 256, id="a box"),
+        pytest.param(Rle(width=80, height=80, counts=(10, 10) * 320), 320 * 256, id="run lengths"),
+        pytest.param(Bitmap(source=png(np.ones((40, 30), np.uint8))), 40 * 30 * 4 + 30 * 256, id="a mask"),
+        pytest.param(Bitmap(source=png(np.ones((2048, 2048), np.uint8))), 2048 * 2048 * 4 + 256, id="a larger mask"),
+    ],
+)
+def test_what_each_takes(shape: Shape, effort: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(geometry, "MAX_EFFORT", 3.5 * effort)
+    found = drawn(Rasteriser(80, 80), *[shape] * 5)
+    assert found[3:] == ["mask-too-laborious"] * 2
+    assert found[0] == found[1] == found[2] != "mask-too-laborious"
+
+
+def test_ten_thousand_nuclei_of_a_slide_do_not_take_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 40 pixels each, spread over 20,000 x 20,000; a hundredth of them, and of what is allowed."""
+    monkeypatch.setattr(geometry, "MAX_EFFORT", MAX_EFFORT / 100)
+    monkeypatch.setattr(geometry, "SURELY_LITTLE", 0)
+    turns = np.linspace(0, 2 * np.pi, 30, endpoint=False)
+    for rasteriser in JUDGES:
+        nuclei = [
+            polygons(np.stack([x + 20 * np.cos(turns), y + 20 * np.sin(turns)], axis=1).ravel(), rasteriser=rasteriser)
+            for x in range(1000, 20_000, 1900)
+            for y in range(1000, 20_000, 1900)
+        ]
+        assert len(nuclei) == 100
+        assert all(1150 < area < 1400 for area in drawn(Rasteriser(20_000, 20_000), *nuclei))
+
+
+def test_a_label_image_of_too_many_runs_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    stripes = np.arange(60, dtype=np.uint8).reshape(6, 10) % 2 + 1
+    assert drawn(Rasteriser(10, 6), Region(source=png(stripes), value=1)) == [30]
+    monkeypatch.setattr(geometry, "MAX_EFFORT", 256 * 9)
+    assert drawn(Rasteriser(10, 6), Region(source=png(stripes), value=1)) == ["mask-too-laborious"]
+
+
+@pytest.mark.parametrize("kind", ["bitmap", "region"])
+def test_a_mask_many_times_as_large_as_its_image_is_refused_by_its_header(kind: str) -> None:
+    source = png(np.zeros((2049, 2048), np.uint8))[:60]
+    error = refusal(Bitmap(source=source) if kind == "bitmap" else Region(source=source, value=1), 8, 6)
+    assert error.code == "mask-unreadable"
+    assert "2048 x 2049 pixels; the most that is read is 4,194,304" in error.message

@@ -278,6 +278,7 @@ THE_OBJECT = (
     Case("polygon-odd-length", annotation(7, segmentation=[[*SQUARE, 20]]), in_annotation(7)),
     Case("polygon-not-finite", annotation(7, segmentation=[[*SQUARE, float("nan"), 20]]), in_annotation(7)),
     Case("polygon-too-far", annotation(7, segmentation=[[*SQUARE, 1e9, 20]]), in_annotation(7)),
+    Case("mask-too-laborious", annotation(7, segmentation=[[20, 20, 30, 6e5, 40, 20]] * 60), in_annotation(7)),
     Case("polygon-outside-image", annotation(7, segmentation=[[*SQUARE, -3, 25]]), in_annotation(7)),
     Case("polygon-normalised", annotation(7, segmentation=[[0, 0, 1, 0, 1, 1, 0, 1]]), in_annotation(7)),
     Case("polygon-self-intersecting", annotation(7, segmentation=[[20, 20, 30, 30, 30, 20, 20, 30]]), in_annotation(7)),
