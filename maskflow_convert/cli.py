@@ -16,7 +16,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
@@ -186,7 +186,7 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument("config", metavar="CONFIG", type=_path, help="the YAML file")
     convert.add_argument("--output", metavar="DIR", type=_path, help="where to write, instead of `output.directory`")
     convert.add_argument("--workers", metavar="N", type=_workers, help="how many processes do the work, or auto")
-    convert.add_argument("--executor", choices=("serial", "processes"), help="what does the work")
+    convert.add_argument("--executor", choices=("serial", "processes", "ray"), help="what does the work")
     existing = convert.add_mutually_exclusive_group()
     existing.add_argument("--resume", action="store_true", help="finish a data set that was begun")
     existing.add_argument("--overwrite", action="store_true", help="replace the data set that is there")
@@ -364,7 +364,7 @@ def _convert(options: argparse.Namespace) -> int:
     existing = Existing.RESUME if options.resume else Existing.OVERWRITE if options.overwrite else Existing.REFUSE
     _tell_warnings()
     begun = time.perf_counter()
-    with progress_bar() as on_progress:
+    with progress_bar() as on_progress, redirect_stdout(sys.stderr):  # whatever libraries and adapters may say
         if options.dry_run:
             report = rehearse(config, node=options.node, on_progress=on_progress)
         else:
@@ -457,7 +457,7 @@ def _validated(options: argparse.Namespace) -> tuple[Report, Callable[[], Illust
 
     config = _config_among(options.subject)
     _tell_warnings()
-    with progress_bar() as on_progress:
+    with progress_bar() as on_progress, redirect_stdout(sys.stderr):  # as in `_convert`
         if config is None:
             if given := [flag for flag in ("sample", "no_images", "set", "issues") if getattr(options, flag)]:
                 raise ConfigError(f"--{given[0].replace('_', '-')} is for annotations, and these are records")

@@ -1,7 +1,8 @@
 """Copies on this machine of remote files, for what is read in many places or more than once: a large annotation file.
 
 They lie in a folder for temporary files, which the process that made it takes away when it ends, and which is that of
-its worker processes, too. So a file is fetched once, and what was fetched is what all of them read.
+its worker processes, too. So a file is fetched once, and what was fetched is what all of them read. Workers on another
+machine `share` a folder there, and take no other version of a file than the process has that they work for.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import atexit
 import hashlib
 import os
 import shutil
+import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -22,7 +24,16 @@ _FOLDER = "MASKFLOW_CONVERT_COPIES"
 """The variable of the environment that tells workers of the folder."""
 
 _MADE: set[str] = set()
-"""The folders that this process has made."""
+"""The folders that this process has made, or was told to share."""
+
+_OF_WORKERS = "-workers"
+"""What the name of a folder ends in that workers on another machine have made."""
+
+Version = tuple[int, float]
+"""The size of a copy, and the time that stands for the version of its file."""
+
+_VERSIONS: dict[str, Version] = {}
+"""The only versions of files that this process takes, by the names of their copies."""
 
 
 def fetch(path: Path) -> Path:
@@ -32,20 +43,40 @@ def fetch(path: Path) -> Path:
 
     Raises:
         OSError: there is no such file, or no room for the copy.
-        SourceError: the service fails, or the file changes while it is fetched.
+        SourceError: the service fails, or the file changes while it is fetched, or is another one than it has to be.
     """
     if not isinstance(path, RemotePath):
         return path
-    copy, facts = _place_of(path), path.facts()
-    if _is_copy(copy, facts):
-        return copy
-    with temporary_file(path.name) as partial:
-        path.download(partial)
-        os.utime(partial, (_time_of(facts), _time_of(facts)))
-        if not _is_copy(partial, path.facts()):
-            raise SourceError("has changed while it was fetched; begin anew", str(path))
-        partial.replace(copy)
+    copy = _place_of(path)
+    with _alone():
+        facts = path.facts()
+        if _is_copy(copy, facts):
+            return copy
+        if (version := _version_of(facts)) != _VERSIONS.get(copy.name, version):
+            raise SourceError("has changed while it was read; begin anew", str(path))
+        with temporary_file(path.name) as partial:
+            path.download(partial)
+            os.utime(partial, (_time_of(facts), _time_of(facts)))
+            if not _is_copy(partial, path.facts()):
+                raise SourceError("has changed while it was fetched; begin anew", str(path))
+            partial.replace(copy)
     return copy
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Keep other processes that have the folder from fetching the same, where the system has locks of that kind."""
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    handle = os.open(temporary_folder(), os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def copy_of(path: Path) -> Path:
@@ -69,6 +100,40 @@ def check_unchanged(paths: Iterable[Path]) -> None:
     for path in paths:
         if isinstance(path, RemotePath) and (copy := _place_of(path)).exists() and not _is_current(path, copy):
             raise SourceError("has changed while it was read; begin anew", str(path))
+
+
+def versions() -> Mapping[str, Version]:
+    """What workers on other machines are to `share`: the versions of the copies, by their names."""
+    status = {copy.name: copy.stat() for copy in temporary_folder().iterdir()}
+    return {name: (each.st_size, each.st_mtime) for name, each in status.items()}
+
+
+def share(name: str, versions: Mapping[str, Version]) -> None:
+    """Use the temporary folder of that name, or a folder of its own that all workers on this machine have.
+
+    Args:
+        name: that of the temporary folder of the process that this one works for.
+        versions: what that process has; no other versions are taken.
+
+    Raises:
+        OSError: there is no folder, and none can be made.
+    """
+    folder = Path(tempfile.gettempdir()) / name
+    if not folder.is_dir():
+        folder = _of_workers(name)
+        folder.mkdir(mode=0o700, exist_ok=True)
+    os.environ[_FOLDER] = str(folder)
+    _MADE.add(str(folder))
+    _VERSIONS.update(versions)
+
+
+def leave(name: str) -> None:
+    """Remove the folder that workers on this machine have shared, if they had one of their own."""
+    shutil.rmtree(_of_workers(name), ignore_errors=True)
+
+
+def _of_workers(name: str) -> Path:
+    return Path(tempfile.gettempdir()) / f"{name}{_OF_WORKERS}"
 
 
 @contextmanager
@@ -134,7 +199,11 @@ def _is_copy(copy: Path, facts: Facts) -> bool:
         status = copy.stat()
     except OSError:
         return False
-    return (status.st_size, status.st_mtime) == (facts.size, _time_of(facts))
+    return (status.st_size, status.st_mtime) == _version_of(facts)
+
+
+def _version_of(facts: Facts) -> Version:
+    return facts.size, _time_of(facts)
 
 
 def _time_of(facts: Facts) -> int:

@@ -56,7 +56,7 @@ class Origin(Model):
             configuration=config.of_the_records,
             adapters={reference: registry.version_of(reference) for reference in references},
             images=data_set.shards.digest,
-            sources={str(path): _state_of(path, config.output.directory) for path in _paths(data_set)},
+            sources={str(path): _state_of(path, config.output.directory) for path in source_paths(data_set)},
         )
 
     def write(self, folder: Path) -> None:
@@ -119,7 +119,7 @@ def check_copies(data_set: DataSet) -> None:
     Raises:
         SourceError: one is not.
     """
-    copies.check_unchanged(_paths(data_set))
+    copies.check_unchanged(source_paths(data_set))
 
 
 def _changes(folder: Path, fingerprint: str, origin: Origin) -> list[str]:
@@ -143,7 +143,7 @@ def finish(folder: Path) -> None:
     remove(folder / FILE_NAME)
 
 
-def _paths(data_set: DataSet) -> list[Path]:
+def source_paths(data_set: DataSet) -> list[Path]:
     """The files and folders that the sources are read from, as far as their adapters can tell."""
     paths: set[Path] = set()
     for adapter in data_set.adapters:

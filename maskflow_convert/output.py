@@ -8,7 +8,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from enum import StrEnum
 from pathlib import Path
@@ -141,7 +141,7 @@ def clear(folder: Path, existing: Existing) -> None:
         card = {name for name in names if is_ours(folder / name, CARD)}
         for name in sorted(ours | beside | card, key=lambda name: name != "dataset.json"):  # what makes it whole first
             stale = name in card and Existing(existing) is not Existing.RESUME
-            if stale or Existing(existing) is Existing.OVERWRITE or name.endswith(".tfrecord.partial"):
+            if stale or Existing(existing) is Existing.OVERWRITE or _is_unfinished_shard(name):
                 (folder / name).unlink()
     except OSError as error:
         raise unusable(folder, error) from error
@@ -154,6 +154,24 @@ def _already(ours: Collection[str]) -> str:
     if any(map(is_of_nodes, ours)):
         return "shares of nodes already; choose another --output, or give --overwrite, or --node to add one"
     return "an unfinished data set already; choose another --output, or give --resume to go on with it, or --overwrite"
+
+
+def sweep(folder: Path, shards: Container[str]) -> None:
+    """Remove what workers that died have left of these shards, once others have written them.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    try:
+        for name in list(names_in(folder)):
+            if _is_unfinished_shard(name) and shard_of(name) in shards:
+                (folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise unusable(folder, error) from error
+
+
+def _is_unfinished_shard(name: str) -> bool:
+    return name.endswith(".partial") and shard_of(name) is not None
 
 
 def holds_data_set(folder: Path) -> bool:
@@ -221,7 +239,7 @@ def unusable(folder: Path, error: OSError) -> OutputError:
     return OutputError(f"{folder}: cannot be used as output directory: {why}; choose another --output")
 
 
-_OF_SHARDS = r"(.+-\d{5,}-of-\d{5,})\.(tfrecord|json)(\.partial)?"
+_OF_SHARDS = r"(.+-\d{5,}-of-\d{5,})\.(tfrecord|json)((\.[0-9a-f]{8})?\.partial)?"
 _OF_NODES = r"(node|unfinished)-[1-9]\d{0,3}-of-[1-9]\d{0,3}\.(jsonl?|lock)(\.partial)?"
 _OURS = re.compile(
     rf"(dataset|unfinished)\.json(\.partial)?|{_OF_SHARDS}|{_OF_NODES}"

@@ -10,14 +10,16 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from maskflow_convert import registry
+from maskflow_convert import copies, registry
+from maskflow_convert.cluster.connection import require
+from maskflow_convert.cluster.needs import Needs
 from maskflow_convert.completion import check_balance, complete, describe, told
 from maskflow_convert.config import Answer, Config, load_config
 from maskflow_convert.errors import ConfigError, IssueError, OutputError
 from maskflow_convert.executors import Tick, run_serially, worker_count
 from maskflow_convert.nodes import Node
-from maskflow_convert.origin import Origin, check_copies, check_unchanged, finish
-from maskflow_convert.output import Existing, clear, failures_told_of, names_in, reserved
+from maskflow_convert.origin import FILE_NAME, Origin, check_copies, check_unchanged, finish, source_paths
+from maskflow_convert.output import Existing, clear, failures_told_of, names_in, reserved, sweep
 from maskflow_convert.outset import Outset, numbered_images
 from maskflow_convert.parts import Part, make_room
 from maskflow_convert.plan import Shard
@@ -59,6 +61,7 @@ def convert(
     folder = config.output.directory
     if folder is None:
         raise ConfigError("there is no output directory: set `output.directory`, or give --output")
+    require(config.run)
     data_set = prepare(config)
     _refuse(data_set)
     with reserved(folder, sharer), failures_told_of(folder):
@@ -90,7 +93,7 @@ def _convert(data_set: DataSet, folder: Path, on_progress: OnProgress | None) ->
         folder,
         Outset.of(data_set),
         issues=data_set.issues(),
-        results=_shards(data_set, folder, on_progress),
+        results=_shards(data_set, folder, FILE_NAME, on_progress),
         numbered=numbered_images(data_set),
     )
     if data_set.config.output.card:
@@ -106,7 +109,7 @@ def _convert_share(
     make_room(folder, part, existing)
     part.begin(folder)
     with _going_on_told_of():
-        report = _report_of_share(share, _shards(share, folder, on_progress))
+        report = _report_of_share(share, _shards(share, folder, part.note, on_progress))
         if node.number == 1:
             outset = Outset.of(data_set).model_copy(update={"sources": _sources(data_set)})
             outset.write(folder / part.outset, data_set.issues(), numbered_images(data_set))
@@ -123,8 +126,10 @@ def _sources(data_set: DataSet) -> list[SourceFacts] | None:
         return None
 
 
-def _shards(data_set: DataSet, folder: Path, on_progress: OnProgress | None) -> Iterator[ShardResult]:
+def _shards(data_set: DataSet, folder: Path, note: str, on_progress: OnProgress | None) -> Iterator[ShardResult]:
     """What came of each shard, in the order of the plan; those that are done already are not done again.
+
+    `note` is the name of the file that says what is being written to the folder.
 
     Raises:
         SourceError: at the end, a remote file that all of them were made from has changed meanwhile.
@@ -134,10 +139,11 @@ def _shards(data_set: DataSet, folder: Path, on_progress: OnProgress | None) -> 
     done = {piece.name for piece in pieces if find_report(folder, piece.name)}
     rest = replace(data_set, shards=data_set.shards.without(done))
     work = partial(convert_shard, data_set.config, data_set.classes, folder)
-    fresh = iter(run_over_shards(work, rest, on_progress))
+    fresh = iter(run_over_shards(work, rest, on_progress, folder / note))
     for piece in data_set.shards.pieces:
         report = find_report(folder, piece.name) if piece.name in done else None
         yield report.result if report else next(fresh)
+    sweep(folder, {piece.name for piece in data_set.shards.pieces})
     check_copies(data_set)
 
 
@@ -156,7 +162,9 @@ def rehearse(
     Raises:
         IssueError, ConfigError, PluginError, SourceError: as in `convert`.
     """
-    data_set = prepare(config if isinstance(config, Config) else load_config(config))
+    config = config if isinstance(config, Config) else load_config(config)
+    require(config.run)
+    data_set = prepare(config)
     _refuse(data_set)
     work = partial(rehearse_shard, data_set.config, data_set.classes)
     if node is not None:
@@ -173,15 +181,28 @@ def rehearse(
 
 
 def run_over_shards(
-    work: Callable[[Shard, Tick], ResultT], data_set: DataSet, on_progress: OnProgress | None
+    work: Callable[[Shard, Tick], ResultT],
+    data_set: DataSet,
+    on_progress: OnProgress | None,
+    note: Path | None = None,
 ) -> Iterator[ResultT]:
-    """What `work` makes of all shards in the order of the plan, done by the executor of the configuration."""
+    """What `work` makes of all shards in the order of the plan, done by the executor of the configuration.
+
+    `note` is a file by which another machine can tell the output directory, if there is one.
+    """
 
     def progress(done: int) -> None:
         if on_progress is not None:
             on_progress(done, data_set.n_images)
 
     run = data_set.config.run
+    adapters = [source.adapter for source in data_set.config.sources]
+    if run.executor == "ray":
+        from maskflow_convert.cluster.tasks import run_on_ray
+
+        needs = Needs.of(adapters, source_paths(data_set), note)
+        tidy = partial(copies.leave, needs.folder)
+        return run_on_ray(work, data_set.shards, progress, run=run, prepare=needs.meet, tidy=tidy)
     workers = (
         1
         if run.executor == "serial"
@@ -191,10 +212,8 @@ def run_over_shards(
         return run_serially(work, data_set.shards, progress)
     from maskflow_convert.processes import run_in_processes
 
-    adapters = [source.adapter for source in data_set.config.sources]
-    return run_in_processes(
-        work, data_set.shards, progress, workers=workers, prepare=partial(registry.load_all, adapters)
-    )
+    load = partial(registry.load_all, adapters)
+    return run_in_processes(work, data_set.shards, progress, workers=workers, prepare=load, retries=run.retries)
 
 
 def _refuse(data_set: DataSet) -> None:

@@ -7,23 +7,21 @@ from __future__ import annotations
 
 import logging
 import pickle
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import wait
-from typing import Any, Generic
+from typing import Any
 
-from maskflow_convert.errors import OutputError
+from maskflow_convert.backlog import Backlog, Job, given_up
 from maskflow_convert.executors import ResultT, TaskT, Tick
 from maskflow_convert.interrupts import deferred
-from maskflow_convert.spawn import Job, Worker, end_of, start, stop
+from maskflow_convert.spawn import Worker, end_of, start, stop
 from maskflow_convert.worker import Failed, Finished, Message, Progress, Ready, pack
 
 _LOG = logging.getLogger(__name__)
 
-_TRIES = 2
-_AHEAD = 8  # tasks a worker that may be done before an earlier one is
 _SECONDS_TO_WAIT = 0.1
 _REMEDY = "if memory is short, take fewer workers (`run.workers`)"
 
@@ -35,18 +33,19 @@ def run_in_processes(
     *,
     workers: int,
     prepare: Callable[[], None],
+    retries: int = 1,
 ) -> Iterator[ResultT]:
     """As `run_serially`, the results in the order of the tasks; `prepare` runs first in every worker.
 
     A task is made when its turn comes, at most one a worker ahead. When a worker dies, a warning is logged and the task
-    that it had is tried once more by a new one; a task is called by its `name` if it has one.
+    that it had is tried once more by a new one, up to `retries` times; a task is called by its `name` if it has one.
 
     Raises:
-        OutputError: a worker died of a task, and so did another one; or there cannot be so many processes.
+        OutputError: a worker died of a task, and so did all others; or there cannot be so many processes.
         PluginError: a task, or what came of it, cannot be sent from one process to another.
     """
     start_worker = partial(start, pack(prepare, "what a worker needs"), pack(work, "an option of an adapter"))
-    pool = _Pool(_Backlog(tasks, ahead=workers), start_worker, on_progress)
+    pool = _Pool(Backlog(tasks, workers=workers), start_worker, on_progress, retries)
     try:
         pool.start(workers)
         for number in range(len(tasks)):
@@ -55,54 +54,21 @@ def run_in_processes(
         stop(pool.workers)
 
 
-class _Backlog(Generic[TaskT]):
-    """The tasks that no worker has yet; of them `ahead` are at hand."""
-
-    def __init__(self, tasks: Sequence[TaskT], *, ahead: int) -> None:
-        self._tasks = tasks
-        self._ahead = ahead
-        self._at_hand: deque[Job] = deque()
-        self._next = 0
-        self._end = len(tasks)
-
-    def take(self, wanted: int) -> Job | None:
-        """The next task; None if that would be too far ahead of the task whose result is wanted."""
-        self._pack(1, wanted)
-        return self._at_hand.popleft() if self._at_hand else None
-
-    def refill(self, wanted: int) -> None:
-        """Have tasks at hand before they are taken."""
-        self._pack(self._ahead, wanted)
-
-    def end_at(self, number: int) -> None:
-        """Begin nothing after a task that failed, as its exception comes before their results."""
-        self._end = min(self._end, number)
-
-    def name(self, number: int) -> str:
-        """What a task is called."""
-        task = self._tasks[number]
-        return str(getattr(task, "name", task))
-
-    def _pack(self, count: int, wanted: int) -> None:
-        limit = min(self._end, wanted + _AHEAD * self._ahead)
-        while len(self._at_hand) < count and self._next < limit:
-            self._at_hand.append(Job(self._next, pack(self._tasks[self._next], "a record of an adapter")))
-            self._next += 1
-
-
 class _Pool:
     """The workers, and what they answered."""
 
     def __init__(
         self,
-        backlog: _Backlog[Any],
+        backlog: Backlog[Any],
         start_worker: Callable[[Sequence[Worker]], Worker],
         on_progress: Callable[[int], None],
+        retries: int,
     ) -> None:
         self.workers: list[Worker] = []
         self._backlog = backlog
         self._start_worker = start_worker
         self._on_progress = on_progress
+        self._retries = retries
         self._answers: dict[int, Finished | Failed] = {}
         self._deaths: Counter[int | None] = Counter()
         self._images = 0
@@ -161,18 +127,18 @@ class _Pool:
             self._backlog.end_at(job.number)
 
     def _replace(self, dead: Worker) -> None:
-        """Start another worker, and give it what the dead one had, unless that was tried twice already."""
+        """Start another worker, and give it what the dead one had, unless that was tried often enough."""
         self.workers.remove(dead)
         number = dead.job.number if dead.job else None
         self._deaths[number] += 1
         what = "the start of a worker" if number is None else self._backlog.name(number)
         told = f"{what}: its worker process {end_of(dead)}"
         self.start(1)
-        if self._deaths[number] < _TRIES:
+        if self._deaths[number] <= self._retries:
             _LOG.warning("%s; it is tried once more", told)
             self.workers[-1].job = dead.job
             return
-        error = OutputError(f"{told}, also when it was tried once more; {_REMEDY}")
+        error = given_up(told, self._retries, _REMEDY)
         if dead.job is None:
             raise error
         self._answer(dead.job, Failed(pickle.dumps(error), str(error)))

@@ -13,10 +13,11 @@ import importlib.util
 import sys
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 from maskflow_convert.adapter import Adapter, AdapterOptions
 from maskflow_convert.errors import PluginError
@@ -101,6 +102,26 @@ def load_all(references: Iterable[str]) -> None:
         load(reference)
 
 
+def sources_of(references: Iterable[str]) -> Mapping[str, bytes]:
+    """What the files among those references hold, by their paths, for `take` on another machine."""
+    files = {Path(file) for file, _, _ in (each.rpartition(":") for each in references) if file.endswith(".py")}
+    return {str(path): path.read_bytes() for path in files}
+
+
+def take(sources: Mapping[str, bytes]) -> None:
+    """Have files of another machine be loaded from what they hold there.
+
+    Raises:
+        PluginError: one cannot be imported here.
+    """
+    for path, source in sources.items():
+        if (name := _name_of(Path(path))) not in sys.modules:
+            try:
+                _execute(_Sent(name, path, source))
+            except (Exception, SystemExit) as error:  # as in `load`
+                raise PluginError(f"adapter {path} cannot be imported: {_told(error)}") from error
+
+
 @lru_cache(maxsize=64)
 def load(reference: str) -> type[AnyAdapter]:
     """The adapter class of that name, `package.module:Class` or `/folder/file.py:Class`.
@@ -180,21 +201,45 @@ def _adapter_class(found: object, what: str) -> type[AnyAdapter]:
 
 def _file_module(path: Path) -> ModuleType:
     """Import a file under a name of its own, the same in every process, so that what it defines pickles."""
-    path = path.resolve()
-    name = f"{_FILE_MODULE}{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
-    if name in sys.modules:
+    if (name := _name_of(path)) in sys.modules:  # also where it came from another machine
         return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None or not path.is_file():
+    path = path.resolve()
+    if (name := _name_of(path)) in sys.modules:
+        return sys.modules[name]
+    if not path.is_file():
         raise PluginError(f"adapter {path}: there is no such file; it is looked for beside the YAML")
+    return _execute(SourceFileLoader(name, str(path)))
+
+
+def _name_of(path: Path) -> str:
+    return f"{_FILE_MODULE}{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+
+
+def _execute(loader: SourceFileLoader) -> ModuleType:
+    spec = ModuleSpec(loader.name, loader, origin=loader.path)
+    spec.has_location = True
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
+    sys.modules[loader.name] = module
     try:
-        spec.loader.exec_module(module)
+        loader.exec_module(module)
     except BaseException:
-        del sys.modules[name]
+        del sys.modules[loader.name]
         raise
     return module
+
+
+class _Sent(SourceFileLoader):
+    """Loads a file of another machine from what it holds there."""
+
+    def __init__(self, name: str, path: str, source: bytes) -> None:
+        super().__init__(name, path)
+        self._source = source
+
+    def path_stats(self, path: str | bytes) -> NoReturn:
+        raise OSError("it is no file of this machine")
+
+    def get_data(self, path: str | bytes) -> bytes:
+        return self._source
 
 
 def _told(error: BaseException) -> str:

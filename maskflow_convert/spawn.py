@@ -15,20 +15,13 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import ModuleType
 
+from maskflow_convert.backlog import Job
 from maskflow_convert.errors import OutputError
 from maskflow_convert.interrupts import STOPPING
 from maskflow_convert.output import leave_locks
 from maskflow_convert.worker import serve
 
 _SECONDS_TO_END = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A task by its number, and as it is sent."""
-
-    number: int
-    packed: bytes
 
 
 @dataclass(eq=False, slots=True)

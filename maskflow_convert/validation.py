@@ -13,6 +13,7 @@ from pathlib import Path
 from maskflow_convert.census import Census, WholeDataSet
 from maskflow_convert.checks import Depth
 from maskflow_convert.classes import ClassMap
+from maskflow_convert.cluster.connection import require
 from maskflow_convert.config import Config, OnError, load_config
 from maskflow_convert.examine import Examiner, Size
 from maskflow_convert.executors import Tick
@@ -101,6 +102,7 @@ def prepare_validation(config: Config | Path | str) -> DataSet:
         ConfigError, PluginError, SourceError: see `maskflow_convert.errors`.
     """
     config = config if isinstance(config, Config) else load_config(config)
+    require(config.run)
     return prepare(config.model_copy(update={"on_error": OnError.SKIP_OBJECT}))
 
 

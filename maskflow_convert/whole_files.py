@@ -13,12 +13,20 @@ from pathlib import Path
 from maskflow_convert.copies import on_this_machine, temporary_folder
 from maskflow_convert.remote import RemotePath
 
+_MARKS: list[str] = []
+"""What tells partial files of this process from those of others that may write the same file at the same time."""
+
+
+def mark_partial_files() -> None:
+    """Give partial files names that no other process has: one on a machine that was given up may not have ended yet."""
+    _MARKS[:] = [secrets.token_hex(4)]
+
 
 def partial_of(path: Path) -> Path:
     """Where to write what will be `path`: beside it, or on this machine if that is remote."""
     if isinstance(path, RemotePath):
         return temporary_folder() / f"{os.getpid()}-{secrets.token_hex(4)}-{path.name}.partial"
-    return path.with_name(path.name + ".partial")
+    return path.with_name(".".join([path.name, *_MARKS, "partial"]))
 
 
 def publish(partial: Path, path: Path) -> None:

@@ -136,20 +136,20 @@ def _take_signals() -> None:
 def _serve(pipe: Connection, packed_prepare: bytes, packed_work: bytes) -> None:
     try:
         with deferred():
-            work = _prepared(packed_prepare, packed_work)
+            work = prepared(packed_prepare, packed_work)
     except Exception as error:
         pipe.send(Failed.by(error))
         return
     pipe.send(Ready())
     while True:
         packed_task = pipe.recv_bytes()
-        counter = _Counter(pipe)
-        answer = _answer(work, packed_task, counter)
+        counter = Counter(lambda images: pipe.send(Progress(images)), _SECONDS_BETWEEN_PROGRESS)
+        answer = answer_to(work, packed_task, counter)
         counter.send()
         pipe.send(answer)
 
 
-def _prepared(packed_prepare: bytes, packed_work: bytes) -> Callable[..., object]:
+def prepared(packed_prepare: bytes, packed_work: bytes) -> Callable[..., object]:
     """Prepare, then import the work; all of that is here to stay, and not for the garbage collector to go through."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy would start threads for algebra that nothing here does
     gc.disable()
@@ -160,7 +160,8 @@ def _prepared(packed_prepare: bytes, packed_work: bytes) -> Callable[..., object
     return work
 
 
-def _answer(work: Callable[..., object], packed_task: bytes, tick: Callable[[], None]) -> Finished | Failed:
+def answer_to(work: Callable[..., object], packed_task: bytes, tick: Callable[[], None]) -> Finished | Failed:
+    """What came of one task; KeyboardInterrupt is no answer."""
     try:
         return Finished(pack(do(work, _unpacked(packed_task), tick), "what came of a task"))
     except KeyboardInterrupt:
@@ -179,19 +180,26 @@ def _unpacked(packed: bytes) -> Any:
         ) from error
 
 
-class _Counter:
-    """Counts the images of one task, and tells the parent now and then."""
+class Counter:
+    """Counts the images of one task, and tells how many there are now and then.
 
-    def __init__(self, pipe: Connection) -> None:
-        self._pipe = pipe
-        self._images = 0
-        self._due = time.monotonic() + _SECONDS_BETWEEN_PROGRESS
+    Attributes:
+        images: so many are done.
+    """
+
+    def __init__(self, tell: Callable[[int], None], seconds: float) -> None:
+        self.images = 0
+        self._tell = tell
+        self._seconds = seconds
+        self._due = time.monotonic() + seconds
 
     def __call__(self) -> None:
-        self._images += 1
+        """An image is done."""
+        self.images += 1
         if time.monotonic() >= self._due:
             self.send()
 
     def send(self) -> None:
-        self._pipe.send(Progress(self._images))
-        self._due = time.monotonic() + _SECONDS_BETWEEN_PROGRESS
+        """Tell it now."""
+        self._tell(self.images)
+        self._due = time.monotonic() + self._seconds

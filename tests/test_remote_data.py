@@ -7,8 +7,11 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -169,6 +172,33 @@ run: {executor: serial}
             convert(remote("coco"))
         assert caught.value.exit_code == 4
         assert "dataset.json" not in store.contents("out/records")
+
+    def test_whoever_wants_it_at_the_same_time_waits_for_one_to_fetch_it(self, store):
+        """Threads stand for processes here; a lock keeps both apart."""
+        store.event = staticmethod(lambda verb, key: time.sleep(0.2 if verb == "GET" else 0.0))
+        file = path_of("s3://data/shapes-coco/instances.json")
+        with ThreadPoolExecutor(3) as threads:
+            copied = {copy.read_bytes() for copy in threads.map(copies.fetch, [file] * 3)}
+        assert copied == {store.contents("data")["shapes-coco/instances.json"]}
+        assert [verb for verb, _ in store.requests].count("GET") == 1
+
+    def test_on_another_machine_it_is_the_same_version_or_none(self, store, tmp_path, monkeypatch):
+        """Which has a folder of its own, and fetches there what the one has that it works for."""
+        file = path_of("s3://data/shapes-coco/instances.json")
+        copies.fetch(file)
+        versions = copies.versions()
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        monkeypatch.setattr(copies, "_VERSIONS", {})
+        copies.share("elsewhere", versions)
+        store.requests.clear()
+        copy = copies.copy_of(file)
+        assert copy.parent == tmp_path / "elsewhere-workers"
+        assert copies.copy_of(file).read_bytes() == store.contents("data")["shapes-coco/instances.json"]
+        assert [verb for verb, _ in store.requests].count("GET") == 1
+        copy.unlink()
+        store.put("data/shapes-coco/instances.json", b"{}")
+        with pytest.raises(SourceError, match=r"instances.json: has changed while it was read; begin anew"):
+            copies.copy_of(file)
 
     @pytest.mark.parametrize("name", ["coco", "voc", "labelme"])
     def test_straight_from_the_annotations(self, store, name):

@@ -12,9 +12,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     Field,
     GetJsonSchemaHandler,
     NonNegativeInt,
+    PlainSerializer,
+    PositiveFloat,
     PositiveInt,
     SerializeAsAny,
     ValidationError,
@@ -181,8 +184,9 @@ class ShardSize(Model):
         return {"type": "string", "description": cls.__doc__, "pattern": f"^{_SHARD_SIZE}$"}
 
 
-_SHARD_SIZE = "([0-9]+) *(images?|B|[KMG]i?B)"
-_BYTES_IN = {
+_BYTES = "B|[KMG]i?B"
+_SHARD_SIZE = f"([0-9]+) *(images?|{_BYTES})"
+_BYTES_IN: Mapping[str, int] = {
     "B": 1,
     **{f"{prefix}B": 1000 ** (i + 1) for i, prefix in enumerate("KMG")},
     **{f"{prefix}iB": 1024 ** (i + 1) for i, prefix in enumerate("KMG")},
@@ -206,14 +210,56 @@ class Output(Model):
     card: bool = Field(default=True, description="describe the data set in README.md and index.html beside the records")
 
 
+def _bytes(value: object) -> int:
+    found = re.fullmatch(f"([0-9]+) *({_BYTES})", str(value))
+    if found is None:
+        raise ValueError(f"{value!r} is not an amount of memory: write '2 GiB'")
+    amount, unit = found.groups()
+    return int(amount) * _BYTES_IN[unit]
+
+
+Bytes = Annotated[
+    PositiveInt,
+    BeforeValidator(_bytes),
+    PlainSerializer(lambda amount: f"{amount} B"),
+    WithJsonSchema({"type": "string", "pattern": f"^[0-9]+ *({_BYTES})$", "examples": ["2 GiB"]}),
+]
+
+
+class Resources(Model):
+    """What Ray sets aside for each shard while it is worked on."""
+
+    cpus: PositiveFloat = Field(1, description="processors")
+    memory: Bytes | None = Field(None, description="as in `2 GiB`; omitted: whatever there is")
+    custom: Mapping[str, PositiveFloat] = Field(
+        default_factory=dict, description="what the nodes of a cluster were given under names of its own"
+    )
+
+
 class Run(Model):
     """How the work is done. It never changes what is written."""
 
-    executor: Literal["serial", "processes"] = Field(
-        "processes", description="one image after the other in this process, or shards in processes of their own"
+    executor: Literal["serial", "processes", "ray"] = Field(
+        "processes",
+        description="one image after the other in this process; shards in processes of this machine; shards on Ray",
     )
     workers: PositiveInt | Literal["auto"] = Field(
-        "auto", description="auto: one for each processor that it may run on"
+        "auto",
+        description="how many shards are worked on at a time; auto: one for each processor of the machine or cluster",
+    )
+    retries: NonNegativeInt = Field(
+        1, description="how often a shard is tried again when its worker, or the machine that it is on, dies"
+    )
+    address: str | None = Field(
+        None,
+        min_length=1,
+        description="with `executor: ray`, where the cluster is: `auto`, `host:6379` or `ray://host:10001`; omitted: "
+        "`RAY_ADDRESS`, or else Ray is started on this machine, and ended after the run",
+    )
+    resources: Resources = Field(
+        Resources(),
+        description="with `executor: ray`, what is set aside for each shard: `cpus`, `memory` as in `2 GiB`, and in "
+        "`custom` what nodes were given under names of the cluster's own",
     )
 
 

@@ -35,7 +35,13 @@ DEFAULTS = {
         "shuffle": 7,
         "card": True,
     },
-    "run": {"executor": "processes", "workers": "auto"},
+    "run": {
+        "executor": "processes",
+        "workers": "auto",
+        "retries": 1,
+        "address": None,
+        "resources": {"cpus": 1.0, "memory": None, "custom": {}},
+    },
 }
 
 WHOLE = """\
@@ -147,7 +153,10 @@ class TestWhatAYamlSays:
             ("output.shuffle", 0),
             ("output.card", False),
             ("run.executor", "serial"),
+            ("run.executor", "ray"),
             ("run.workers", 3),
+            ("run.retries", 0),
+            ("run.address", "ray://head:10001"),
         ],
     )
     def test_other_than_default(self, load, key, value):
@@ -179,6 +188,33 @@ class TestWhatAYamlSays:
     def test_no_shard_size(self, problems, text):
         (problem,) = problems(SHAPES + f"output: {{shard_size: {text}}}\n")
         assert problem.startswith("c.yaml:3: output.shard_size")
+
+    def test_resources(self, load):
+        text = "run: {resources: {cpus: 0.5, memory: 2 GiB, custom: {spot: 0.001}}}\n"
+        resources = load(SHAPES + text).run.resources
+        assert (resources.cpus, resources.memory, resources.custom) == (0.5, 2_147_483_648, {"spot": 0.001})
+        again = json.dumps(dumped(load(SHAPES + text), "run"))
+        assert load(SHAPES + f"run: {again}\n").run.resources == resources
+
+    @pytest.mark.parametrize(
+        ("text", "told"),
+        [
+            ("resources: {memory: 2}", "run.resources.memory"),
+            (
+                "resources: {memory: 1.5 GiB}",
+                "run.resources.memory: '1.5 GiB' is not an amount of memory: write '2 GiB'",
+            ),
+            ("resources: {memory: 0 B}", "run.resources.memory"),
+            ("resources: {cpus: 0}", "run.resources.cpus"),
+            ("resources: {custom: {spot: -1}}", "run.resources.custom.spot"),
+            ("resources: {gpus: 1}", "run.resources: unknown key 'gpus'"),
+            ("retries: -1", "run.retries"),
+            ("address: ''", "run.address"),
+        ],
+    )
+    def test_what_ray_is_not_asked_for(self, problems, text, told):
+        (problem,) = problems(SHAPES + f"run: {{{text}}}\n")
+        assert problem.startswith(f"c.yaml:3: {told}")
 
     def test_is_yaml_1_2(self, load):
         """In YAML 1.1 these words are booleans, and 0o17 a string."""
@@ -230,7 +266,10 @@ ONE_PROBLEM = {
     "objects": ("objects: {crod: keep}", "c.yaml:3: objects: unknown key 'crod'; did you mean 'crowd'?"),
     "output": ("output:\n\n  layot: x", "c.yaml:5: output: unknown key 'layot'; did you mean 'layout'?"),
     "run": ("run: {worker: 2}", "c.yaml:3: run: unknown key 'worker'; did you mean 'workers'?"),
-    "nothing near": ("run: {zzz: 2}", "c.yaml:3: run: unknown key 'zzz'; known are executor, workers"),
+    "nothing near": (
+        "run: {zzz: 2}",
+        "c.yaml:3: run: unknown key 'zzz'; known are executor, workers, retries, address, resources",
+    ),
     "issue code": (
         "issues: {polygon-outside-imag: ignore}",
         "c.yaml:3: issues.polygon-outside-imag: there is no issue 'polygon-outside-imag'; "

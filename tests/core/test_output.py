@@ -22,6 +22,7 @@ from maskflow_convert.output import (
     name_of_picture,
     replace_text,
     signed,
+    sweep,
 )
 
 BESIDE = ["issues.jsonl", "config.yaml"]
@@ -31,6 +32,8 @@ OURS = [
     "train-00000-of-00004.tfrecord",
     "train-00000-of-00004.json",
     "train-00000-of-00004.tfrecord.partial",
+    "train-00000-of-00004.tfrecord.0123abcd.partial",
+    "train-00000-of-00004.json.0123abcd.partial",
     "dataset.json.partial",
     "issues.jsonl.partial",
     "index.html.partial",
@@ -45,6 +48,7 @@ FOREIGN = [
     "dataset.json.bak",
     "train-0-of-4.tfrecord",
     "train-00000-of-00004.tfrecord.gz",
+    "train-00000-of-00004.tfrecord.mine.partial",
     "train-00000-of-00004.txt",
     ".hidden",
 ]
@@ -87,7 +91,16 @@ class TestClear:
     def test_what_is_done_is_kept_to_go_on_with(self, tmp_path):
         fill(tmp_path, *OURS, *BESIDE, *FOREIGN)
         clear(tmp_path, Existing.RESUME)
-        assert names(tmp_path) == sorted({*OURS, *BESIDE, *FOREIGN} - {"train-00000-of-00004.tfrecord.partial"})
+        begun = {name for name in OURS if name.startswith("train") and name.endswith(".partial")}
+        assert len(begun) == 3
+        assert names(tmp_path) == sorted({*OURS, *BESIDE, *FOREIGN} - begun)
+
+    def test_what_the_dead_have_left_of_some_shards(self, tmp_path):
+        fill(tmp_path, *OURS, *BESIDE, *FOREIGN, "val-00000-of-00001.tfrecord.0123abcd.partial")
+        sweep(tmp_path, {"train-00000-of-00004"})
+        begun = {name for name in OURS if name.startswith("train") and name.endswith(".partial")}
+        left = {*OURS, *BESIDE, *FOREIGN, "val-00000-of-00001.tfrecord.0123abcd.partial"} - begun
+        assert names(tmp_path) == sorted(left)
 
     def test_what_makes_it_whole_goes_first(self, tmp_path, monkeypatch):
         """Killed while it clears, a run leaves no manifest of shards that are gone."""

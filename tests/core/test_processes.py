@@ -33,8 +33,9 @@ def run(
     workers: int = 2,
     prepare: Callable[[], None] = prepare,
     on_progress: Callable[[int], None] = lambda done: None,
+    retries: int = 1,
 ) -> Iterator[Any]:
-    return run_in_processes(work, todo, on_progress, workers=workers, prepare=prepare)
+    return run_in_processes(work, todo, on_progress, workers=workers, prepare=prepare, retries=retries)
 
 
 def children() -> set[int]:
@@ -228,6 +229,17 @@ class TestDeath:
             "workers (`run.workers`)"
         )
         assert len(list(tmp_path.glob("death*"))) == 2
+
+    @pytest.mark.parametrize(("retries", "told"), [(0, ""), (2, ", also when it was tried 2 times more")])
+    def test_as_often_as_is_wanted(self, tmp_path, caplog, retries, told):
+        work = partial(tasks.die, signal.SIGKILL, 2, 100, tmp_path)
+        with pytest.raises(OutputError) as caught:
+            list(run(work, named(6), retries=retries))
+        assert str(caught.value).startswith(
+            f"train-2: its worker process was killed (SIGKILL), as happens when memory runs out{told}; if memory"
+        )
+        assert len(list(tmp_path.glob("death*"))) == retries + 1
+        assert len(caplog.records) == retries
 
     def test_by_an_exit(self):
         with pytest.raises(OutputError, match=r"^5: its worker process ended with exit code 7, also when"):

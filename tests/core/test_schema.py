@@ -262,6 +262,7 @@ class TestConfigSchema:
             "Output.card": True,
             "Run.executor": "processes",
             "Run.workers": "auto",
+            "Run.retries": 1,
             "Splits.seed": 0,
         }
 

@@ -16,14 +16,15 @@ from maskflow_convert import build_dataset, convert, load_config
 from maskflow_convert.record import Layout
 from shared_data import REPOSITORY
 
-STORES = REPOSITORY / "docs/how-to/remote.md"
+WITH_SERVERS = [REPOSITORY / "docs/how-to" / name for name in ("remote.md", "cluster.md")]
+"""`tests/s3` runs the one, where there is an S3 server, and `tests/cluster` the other."""
 
 PROMISED = [
     REPOSITORY / "README.md",
     REPOSITORY / "docs/tutorial.md",
-    *sorted(page for page in (REPOSITORY / "docs/how-to").glob("*.md") if page != STORES),
+    *sorted(page for page in (REPOSITORY / "docs/how-to").glob("*.md") if page not in WITH_SERVERS),
 ]
-"""Every block of these is run; `tests/s3` does so with the page on object stores, for which it has one."""
+"""Every block of these is run here."""
 
 MEASURING = REPOSITORY / "docs/performance.md"
 """Its commands take hours."""
@@ -31,7 +32,7 @@ MEASURING = REPOSITORY / "docs/performance.md"
 OTHERS = [
     page
     for page in sorted((REPOSITORY / "docs").rglob("*.md"))
-    if page not in (*PROMISED, STORES, MEASURING) and any(block.language != "not run" for block in blocks(page))
+    if page not in (*PROMISED, *WITH_SERVERS, MEASURING) and any(block.language != "not run" for block in blocks(page))
 ]
 
 
@@ -55,7 +56,7 @@ def test_what_the_page_says_is_what_happens(page: Path, clone: Path):
     assert walk.run
 
 
-@pytest.mark.parametrize("page", PROMISED, ids=name_of)
+@pytest.mark.parametrize("page", [*PROMISED, *WITH_SERVERS], ids=name_of)
 def test_nothing_of_it_is_left_out(page: Path):
     assert not [block.line for block in blocks(page) if block.language == "not run"]
 
