@@ -154,7 +154,7 @@ UNREADABLE = {
     "list.json": (None, "not a COCO annotation file"),
     "no-images.json": (None, "`images`"),
     "no-such-file.json": (None, "cannot be read"),
-    "images": (None, "cannot be read"),
+    "images": (None, "holds no JSON file"),
 }
 
 
