@@ -367,7 +367,7 @@ class TestAdapters:
         monkeypatch.chdir(tmp_path)
         out = run("adapters", "show", name)[1]
         text = out[out.index("sources:") :].replace("# ", "")
-        values = {"pictures": "[]", "folder": ".", "images": ".", "annotations": "a.json"}
+        values = {"pictures": "[]", "folder": ".", "images": ".", "annotations": "a.json", "label": "cell"}
         text = re.sub(r"(\w+): <[a-z ]+>", lambda found: f"{found[1]}: {values[found[1]]}", text)
         (tmp_path / "c.yaml").write_text(text)
         options = load_config(tmp_path / "c.yaml").sources[0].options

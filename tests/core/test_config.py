@@ -104,6 +104,7 @@ class TestWhatAYamlSays:
                     "split": None,
                     "annotations": str(tmp_path / "train/instances.json"),
                     "images": str(tmp_path / "train/images"),
+                    "label": None,
                 }
             ],
             "classes": {**DEFAULTS["classes"], "names": ["person", "bicycle"], "rename": {"bike": "bicycle"}},
