@@ -21,7 +21,7 @@ from core.running import running, session
 from shared_data import REPOSITORY
 
 PLUGIN = """\
-import os, signal
+import os, signal, time
 from pathlib import Path
 from maskflow_adapters.shapes import ShapesAdapter
 from maskflow_convert.errors import RecordError, SourceError
@@ -33,6 +33,18 @@ class Unlucky(SourceError):
 class Mine(ShapesAdapter):
     def read(self, record):
         BODY
+        return super().read(record)
+"""
+
+SLOW = """\
+import time
+from pathlib import Path
+from maskflow_adapters.NAME import CLASS
+
+class Slow(CLASS):
+    def read(self, record):
+        if Path(__file__).with_name("slow").exists():
+            time.sleep(0.1)
         return super().read(record)
 """
 
@@ -109,21 +121,22 @@ class TestWhole:
         assert not session(process.pid)
         assert written(config.parent / "out") == serially(config)
 
-    def test_progress(self, machines, config):
+    def test_progress(self, machines, plugin):
         """Of images, in the middle of shards, too."""
+        config = plugin("time.sleep(0.2)")
         done = script(
             f"""
             from maskflow_convert import load_config, validate
-            settings = ["run.executor=ray", "run.address='{machines.address}'", "output.shard_size=50 images"]
+            settings = ["run.executor=ray", "run.address='{machines.address}'", "output.shard_size=12 images"]
             validate(load_config("c.yaml", settings), on_progress=print)
             """,
             config.parent,
         )
         assert done.returncode == 0
-        seen = [int(line.split()[0]) for line in done.stdout.splitlines() if line.endswith(" 100")]
+        seen = [int(line.split()[0]) for line in done.stdout.splitlines() if line.endswith(" 24")]
         assert seen == sorted(seen)
-        assert seen[-1] == 100
-        assert set(seen) - {0, 50, 100}
+        assert seen[-1] == 24
+        assert set(seen) - {0, 12, 24}
 
 
 def test_tasks_are_made_when_their_turn_comes(machines, tmp_path):
@@ -157,11 +170,23 @@ def test_tasks_are_made_when_their_turn_comes(machines, tmp_path):
     assert 50 <= made <= 50 + 8 * 2
 
 
+def slowed_down(config: Path) -> Path:
+    """Have each image of a configuration take a while, as long as the file is there that this returns."""
+    text = config.read_text()
+    name = "coco" if "adapter: coco" in text else "shapes"
+    config.write_text(text.replace(f"adapter: {name}", "adapter: './slow.py:Slow'"))
+    config.with_name("slow.py").write_text(SLOW.replace("NAME", name).replace("CLASS", f"{name.title()}Adapter"))
+    slow = config.with_name("slow")
+    slow.touch()
+    return slow
+
+
 class TestDeath:
-    def test_of_a_node(self, machines, config, expected):
+    def test_of_a_node(self, machines, config):
+        """In the middle of a shard, while the other node is in the middle of another one."""
+        slow, out = slowed_down(config), config.parent / "out"
         process = start(config, "--set", f"run.address={machines.address}")
-        out = config.parent / "out"
-        wait_for(lambda: len(list(out.glob("train-*.json"))) >= 10)
+        wait_for(lambda: len(list(out.glob("train-*.json"))) >= 10 and len(list(out.glob("train-*.partial"))) >= 2)
         machines.kill()
         begun = len(list(out.glob("train-*.json")))
         _, err = process.communicate(timeout=60)
@@ -172,7 +197,8 @@ class TestDeath:
         for line in said(err):
             assert line.startswith("train-000")
             assert line.endswith("-of-00050: the node of its worker has died; it is tried once more")
-        assert written(out) == expected
+        slow.unlink()
+        assert written(out) == serially(config)
 
     def test_of_a_worker(self, machines, plugin):
         """Once, and all is as if nothing had happened."""
