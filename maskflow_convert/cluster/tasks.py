@@ -30,7 +30,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from maskflow_convert import worker
 from maskflow_convert.backlog import Backlog, Job, given_up
 from maskflow_convert.cluster.connection import address_of, connected
-from maskflow_convert.config import Run
+from maskflow_convert.config import Resources, Run
 from maskflow_convert.errors import ConfigError, OutputError
 from maskflow_convert.executors import ResultT, TaskT, Tick
 from maskflow_convert.worker import Failed, Finished, pack
@@ -124,10 +124,7 @@ class _Running:
     def __init__(
         self, backlog: Backlog[Any], room: _Room, kit: bytes, on_progress: Callable[[int], None], run: Run
     ) -> None:
-        needs = run.resources
-        self._do = ray.remote(_do).options(
-            num_cpus=needs.cpus, memory=needs.memory, resources=dict(needs.custom), max_retries=0
-        )
+        self._do = _with_resources(run.resources)
         self._kit = kit
         self._backlog = backlog
         self._room = room
@@ -201,7 +198,21 @@ class _Running:
             _LOG.warning("%s; it is tried once more", told)
             self._begin(job)
         else:
-            self._answer(job, Failed.by(given_up(told, self._retries, _REMEDY)))
+            failure = given_up(told, self._retries, _REMEDY)
+            self._answer(job, Failed(pickle.dumps(failure), str(failure)))
+
+
+def _with_resources(needs: Resources) -> Any:
+    """`_do`, as Ray is to do it.
+
+    Raises:
+        ConfigError: Ray does not take what is asked for.
+    """
+    wanted = {"num_cpus": needs.cpus, "memory": needs.memory, "resources": dict(needs.custom)}
+    try:
+        return ray.remote(_do).options(**wanted, max_retries=0)
+    except ValueError as error:
+        raise ConfigError(f"run.resources: {error}") from error
 
 
 def _unable(told: str) -> ConfigError:

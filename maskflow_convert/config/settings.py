@@ -226,12 +226,22 @@ Bytes = Annotated[
 ]
 
 
+def _as_ray_counts(amount: float) -> float:
+    if not math.isclose(amount * _PARTS, round(amount * _PARTS)):
+        raise ValueError(f"{amount:g} is too fine: Ray counts in steps of {1 / _PARTS:g}")
+    return amount
+
+
+_PARTS = 10_000
+Amount = Annotated[PositiveFloat, Field(allow_inf_nan=False), AfterValidator(_as_ray_counts)]
+
+
 class Resources(Model):
     """What Ray sets aside for each shard while it is worked on."""
 
-    cpus: PositiveFloat = Field(1, description="processors")
+    cpus: Amount = Field(1, description="processors")
     memory: Bytes | None = Field(None, description="as in `2 GiB`; omitted: whatever there is")
-    custom: Mapping[str, PositiveFloat] = Field(
+    custom: Mapping[str, Amount] = Field(
         default_factory=dict, description="what the nodes of a cluster were given under names of its own"
     )
 

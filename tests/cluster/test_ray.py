@@ -82,7 +82,7 @@ def server() -> Iterator[tuple[str, Counter[tuple[str, str]]]]:
         serving.shutdown()
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
+def wait_for(condition: Callable[[], object]) -> None:
     limit = time.monotonic() + 60
     while not condition() and time.monotonic() < limit:
         time.sleep(0.01)
@@ -285,14 +285,13 @@ class TestStop:
 
     def test_killed(self, machines, config):
         """Nobody goes on for a run that is dead."""
-        before = at_work()
+        wait_for(lambda: not at_work())  # for the run before this one either
         process = start(config, "--set", f"run.address={machines.address}")
         out = config.parent / "out"
-        wait_for(lambda: len(list(out.glob("train-*.json"))) >= 4)
-        assert at_work() > before
+        wait_for(lambda: len(list(out.glob("train-*.json"))) >= 4 and at_work())
         process.kill()
         process.communicate(timeout=60)
-        wait_for(lambda: at_work() <= before)
+        wait_for(lambda: not at_work())
         assert not (out / "dataset.json").exists()
 
 
@@ -382,6 +381,12 @@ class TestNothingToWorkOn:
         assert (
             done.stderr == "maskflow-convert: run.address: 127.0.0.1:9 cannot be used: [Errno 111] Connection refused\n"
         )
+
+    def test_no_such_resource(self, machines, config):
+        """Processors have a key of their own."""
+        done = run(config, "--set", f"run.address={machines.address}", "--set", "run.resources.custom.CPU=1")
+        assert done.returncode == 2
+        assert said(done.stderr)[0].startswith("run.resources: ")
 
     def test_no_room(self, config):
         done = run(config, "--set", "run.resources={cpus: 1, memory: 900000 GiB}")
