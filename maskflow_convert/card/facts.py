@@ -103,7 +103,8 @@ class Card:
     def unused(self) -> str:
         """How many classes have no object, in a sentence; nothing if each has one, or if none has."""
         names = [each.name for each in self.manifest.classes]
-        unused = sum(1 for name in names if not self.report.total.objects_by_class[name])
+        total = self.report.total.objects_by_class
+        unused = sum(1 for name in names if not total[name])
         if unused in (0, len(names)):
             return ""
         return f"{unused:,} of the {len(names):,} classes {'has' if unused == 1 else 'have'} no object."
