@@ -112,34 +112,35 @@ _SUB, _PAETH = 1, 4
 """Filter types as the PNG standard numbers them."""
 
 
-def _residual(kind: int, here: Bytes, above: Bytes, step: int) -> Bytes:
-    """What a filter leaves of rows.
+def _padded(rows: NDArray[Any]) -> Bytes:
+    """`[R, step + stride]` the bytes of rows `[R, W, C]` as PNG has them, each row behind a pixel of zeros.
+
+    PNG has the high byte of a 16-bit sample first. `step` is the bytes of a pixel, `stride` those of a row.
+    """
+    samples = rows.astype(rows.dtype.newbyteorder(">"), copy=False).reshape(len(rows), -1).view(np.uint8)
+    step = samples.shape[1] // rows.shape[1]
+    padded = np.empty((len(rows), step + samples.shape[1]), np.uint8)
+    padded[:, :step] = 0
+    padded[:, step:] = samples
+    return padded
+
+
+def _residuals(kind: int, here: Bytes, above: Bytes, step: int) -> Bytes:
+    """What the filter of that number leaves of padded rows; what it leaves of the padding means nothing.
 
     Args:
         kind: the filter's number.
-        here: `[n]` the bytes of whole rows, one behind the other.
-        above: `[n]` the rows above them.
+        here: `[R, step + stride]` the rows.
+        above: `[R, step + stride]` the rows above them.
         step: bytes a pixel.
 
     Returns:
-        `[n]` residuals. Those of the first pixel of a row are wrong, for the row's end before it is taken
-        for its left neighbour, which should be 0.
+        `[R, step + stride]` residuals, each where its byte is.
     """
-    residual = np.empty_like(here)
-    residual[:step] = here[:step]
-    residual[step:] = _FILTERS[kind](here[step:], here[:-step], above[step:], above[:-step])
-    return residual
-
-
-def _first_pixels(kind: int, here: Bytes, above: Bytes) -> Bytes:
-    """What a filter leaves of the first pixel of each row, `[R, step]`, whose left neighbours count as 0."""
-    nothing = np.zeros_like(here)
-    return _FILTERS[kind](here, nothing, above, nothing)
-
-
-def _bytes_of(rows: NDArray[Any]) -> Bytes:
-    """`[R, stride]` the rows `[R, W, C]` as PNG holds them: the high byte of a 16-bit sample first."""
-    return rows.astype(rows.dtype.newbyteorder(">"), copy=False).reshape(len(rows), -1).view(np.uint8)
+    residuals = np.empty_like(here)
+    flat, up = here.ravel(), above.ravel()
+    residuals.ravel()[step:] = _FILTERS[kind](flat[step:], flat[:-step], up[step:], up[:-step])
+    return residuals
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,21 +164,21 @@ def _survey(pixels: NDArray[Any]) -> _Survey:
     step = channels * pixels.itemsize
     every = max(_SAMPLE_EVERY, -(-height * width * step // _SAMPLED_BYTES))
     rows = np.arange(min(1, height - 1), height, every)
-    here, above = _bytes_of(pixels[rows]), _bytes_of(pixels[rows - 1])
-    residuals = {kind: _residual(kind, here.ravel(), above.ravel(), step) for kind in _FILTERS}
-    costs = [_magnitude(residual.reshape(here.shape)) for residual in residuals.values()]
+    here, above = _padded(pixels[rows]), _padded(pixels[rows - 1])
+    residuals = {kind: _residuals(kind, here, above, step)[:, step:] for kind in _FILTERS}
+    costs = [_magnitude(each) for each in residuals.values()]
     starts = np.arange(0, len(rows), _SAMPLES_A_STRIPE)
     best = np.add.reduceat(costs, starts, axis=1).argmin(axis=0) + min(_FILTERS)
     return _Survey(
         stripes=_stripes(best, _SAMPLES_A_STRIPE * every, height),
-        flatness=1 - np.count_nonzero(residuals[_PAETH]) / here.size,
+        flatness=1 - np.count_nonzero(residuals[_PAETH]) / residuals[_PAETH].size,
         grey=_grey_share(pixels[rows]) if channels == 3 else 0.0,
     )
 
 
-def _magnitude(residual: Bytes) -> NDArray[np.uint32]:
+def _magnitude(residuals: Bytes) -> NDArray[np.uint32]:
     """`[R]` sum of the absolute residuals of rows `[R, stride]`; bytes above 127 stand for negative ones."""
-    absolute: Bytes = np.abs(residual.view(np.int8)).view(np.uint8)
+    absolute: Bytes = np.abs(residuals.view(np.int8)).view(np.uint8)
     sums: NDArray[np.uint32] = np.add.reduce(absolute, axis=1, dtype=np.uint32)
     return sums
 
@@ -201,23 +202,20 @@ def _filtered_rows(pixels: NDArray[Any], stripes: list[tuple[int, int, int]]) ->
     The first row is filtered as if the row above it were 0.
     """
     step = pixels.shape[2] * pixels.itemsize
-    first = _bytes_of(pixels[:1])
+    first = _padded(pixels[:1])
     yield _filtered(_SUB, first, np.zeros_like(first), step)
     rows = max(1, _BLOCK_BYTES // first.size)
     for top, bottom, kind in stripes:
         for start in range(top, bottom, rows):
-            block = _bytes_of(pixels[start - 1 : min(start + rows, bottom)])
+            block = _padded(pixels[start - 1 : min(start + rows, bottom)])
             yield _filtered(kind, block[1:], block[:-1], step)
 
 
 def _filtered(kind: int, here: Bytes, above: Bytes, step: int) -> Bytes:
-    """`[R, 1 + stride]` the residuals of rows `[R, stride]`, each behind the number of the filter."""
-    rows, stride = here.shape
-    filtered = np.empty((rows, 1 + stride), np.uint8)
+    """`[R, 1 + stride]` the residuals of padded rows, each row behind the number of the filter."""
+    filtered = _residuals(kind, here, above, step)[:, step - 1 :]
     filtered[:, 0] = kind
-    filtered[:, 1:] = _residual(kind, here.ravel(), above.ravel(), step).reshape(rows, stride)
-    filtered[:, 1 : 1 + step] = _first_pixels(kind, here[:, :step], above[:, :step])
-    return filtered
+    return np.ascontiguousarray(filtered)
 
 
 class _Compressor(Protocol):
