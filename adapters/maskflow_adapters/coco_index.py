@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskflow_adapters import json_text
+from maskflow_adapters.bounds import MAX_OBJECTS
 from maskflow_adapters.coco_elements import CATEGORY, Id, annotation_id, fault_of, stated_area
 from maskflow_adapters.coco_file import read_file
 from maskflow_adapters.coco_issues import Findings, Reason
@@ -212,8 +213,9 @@ class _Annotations:
     typical_area: float
 
     def of_image(self, number: int) -> tuple[tuple[int, int], ...]:
-        """`(offset, length)` in bytes of each annotation of an image."""
+        """`(offset, length)` in bytes of each annotation of an image; of too many, as many as tell that they are."""
         begin, end = self.bounds.item(number), self.bounds.item(number + 1)
+        end = min(end, begin + MAX_OBJECTS + 1)
         return tuple(zip(self.spans.offsets[begin:end].tolist(), self.spans.lengths[begin:end].tolist(), strict=True))
 
 
