@@ -257,6 +257,19 @@ def test_coco_that_is_nested_deep(tmp_path, text):
     assert f"{tmp_path / 'a.json'}: is not JSON: " in found.stderr
 
 
+def test_coco_that_is_longer_than_memory(tmp_path):
+    """And made up in another way than such files are, so that all of it is read at once."""
+    (tmp_path / "a.json").write_text(coco())
+    os.truncate(tmp_path / "a.json", 16 << 30)  # of which the disk holds but the beginning
+    found = validate(tmp_path, {"adapter": "coco", "annotations": "a.json"})
+    assert found.code == 4
+    assert found.stderr == (
+        f"maskflow-convert: {tmp_path / 'a.json'}: is not made up as COCO files are, so that it has to be read as a "
+        "whole, and there is not enough memory for that; have a JSON library write it anew, or take a machine with "
+        "more memory\n"
+    )
+
+
 # LabelMe
 
 

@@ -138,16 +138,12 @@ class CocoAdapter(Adapter[CocoOptions, CocoRecord | str]):
         try:
             check_amount((length for _, length in record.spans), lambda: self._begin(record))
             texts = list(json_text.read_spans(path, record.spans))
-            self._require_unchanged(record)
+            json_text.require_state(path, record.state)
         except OSError as error:
             raise SourceError(f"cannot be read any more: {error.strerror}", path) from error
         return texts
 
     def _begin(self, record: CocoRecord) -> tuple[Path, int]:
         """The file and the line of the first annotation of an image; in another file there may be no such line."""
-        self._require_unchanged(record)
+        json_text.require_state(self.options.annotations, record.state)
         return self._place(record.spans[0][0])
-
-    def _require_unchanged(self, record: CocoRecord) -> None:
-        if json_text.state_of(self.options.annotations) != record.state:
-            raise SourceError("has changed while it was read; begin anew", self.options.annotations)

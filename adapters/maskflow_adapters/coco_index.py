@@ -56,7 +56,7 @@ def index_file(path: Path, label: str | None = None) -> Index[CocoRecord]:
         label: what all objects are; if None, their categories tell.
 
     Raises:
-        SourceError: the file cannot be read, or is not a COCO annotation file.
+        SourceError: the file cannot be read, is not a COCO annotation file, or changes meanwhile.
     """
     try:
         fetch(path)
@@ -65,6 +65,7 @@ def index_file(path: Path, label: str | None = None) -> Index[CocoRecord]:
         categories = _index_categories(path, file.categories)
         images, owners, lost_images = _index_images(file.images, file.image_ids)
         annotations, lost_annotations = _index_annotations(path, file.annotations, owners, len(images.keys))
+        json_text.require_state(path, state)
     except OSError as error:
         raise SourceError(f"cannot be read: {error.strerror}", path) from error
     return Index(
