@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maskflow_adapters import coco_file, coco_lists, json_objects
+from maskflow_adapters import coco_file, coco_index, coco_lists, json_objects
 from maskflow_adapters.coco_index import index_file
 from maskflow_convert.errors import SourceError
 
@@ -201,6 +201,23 @@ def test_a_faulty_file_is_cut_short_while_it_is_indexed(tmp_path, monkeypatch, t
     with pytest.raises(SourceError) as caught:
         index_file(path)
     assert str(caught.value) == f"{path}{told}"
+
+
+def test_a_file_as_usual_is_cut_short_while_it_is_indexed(tmp_path, monkeypatch):
+    """What was found in it stands no more where it was found."""
+    path = tmp_path / "file.json"
+    broken = [{"id": 1}, {"id": 1, "image_id": 99}]
+    path.write_text(json.dumps(a_file(annotations=broken, categories=[{"id": 1}])) + "\n" * 2**20, encoding="utf-8")
+    original = coco_index.read_file
+
+    def cut_afterwards(path):
+        found = original(path)
+        os.truncate(path, 10)
+        return found
+
+    monkeypatch.setattr(coco_index, "read_file", cut_afterwards)
+    with pytest.raises(SourceError, match=r"file\.json: has changed while it was read; begin anew"):
+        index_file(path)
 
 
 def test_a_file_is_cut_short_before_it_is_read_as_a_whole(tmp_path, monkeypatch):
