@@ -6,6 +6,7 @@ import json
 import math
 import os
 import tracemalloc
+from io import FileIO
 
 import numpy as np
 import pytest
@@ -201,6 +202,21 @@ def test_a_faulty_file_is_cut_short_while_it_is_indexed(tmp_path, monkeypatch, t
     with pytest.raises(SourceError) as caught:
         index_file(path)
     assert str(caught.value) == f"{path}{told}"
+
+
+class Cut(FileIO):
+    """A file that is cut short when its length is known and nothing of it is read yet."""
+
+    def seek(self, *place: int) -> int:
+        os.truncate(self.name, 10)
+        return super().seek(*place)
+
+
+def test_of_a_file_that_is_cut_short_while_it_is_read_there_is_what_is_left(tmp_path):
+    path = tmp_path / "file.json"
+    path.write_text('{"images": []}', encoding="utf-8")
+    with Cut(path) as file:
+        assert coco_file._whole(file) == b'{"images":'
 
 
 def test_a_file_as_usual_is_cut_short_while_it_is_indexed(tmp_path, monkeypatch):
