@@ -307,7 +307,7 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
             "image-too-large", _E,
             "The image has more pixels than are read, for fear of a decompression bomb.",
             "a PNG of a few bytes that claims 100,000 x 100,000 pixels",
-            "Tile the image.",
+            "Tile the image; or raise `image.max_pixels`, if the message names it.",
         ),
         Rule(
             "image-uniform", _W,

@@ -70,11 +70,11 @@ def illustrate(data_set: DataSet, report: Report) -> Illustrations:
         if (place := (data_set.config.source_name(item.source), item.entry.key)) in wanted
     }
 
-    exif, ids = data_set.config.image.exif, data_set.classes.ids()
+    settings, ids = data_set.config.image, data_set.classes.ids()
 
     def scene_of(issue: Issue) -> Scene | None:
         item: Item | None = items.get((issue.source or "", issue.record or ""))
-        return None if item is None else of_sample(data_set.read(item), exif, ids)
+        return None if item is None else of_sample(data_set.read(item), settings, ids)
 
     return _illustrations(report, scene_of)
 

@@ -11,6 +11,7 @@ import heapq
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice, zip_longest
 from pathlib import Path
 from typing import TypeVar
@@ -22,7 +23,7 @@ from maskflow_convert.checks import Depth
 from maskflow_convert.config import Config, OnError
 from maskflow_convert.errors import ConfigError, DataError
 from maskflow_convert.examine import Examiner, Size
-from maskflow_convert.image import encode_png, read_header
+from maskflow_convert.image import ImageSettings, encode_png, read_header
 from maskflow_convert.image.overlay import Rgb, encode_jpeg
 from maskflow_convert.issues import Issue
 from maskflow_convert.plan import Item
@@ -234,7 +235,7 @@ def _of_item(data_set: DataSet, item: Item, choice: Choice) -> Preview | None:
     if choice.issues and not issues:
         return None
     try:
-        scene = of_sample(data_set.read(item), data_set.config.image.exif, data_set.classes.ids())
+        scene = of_sample(data_set.read(item), data_set.config.image, data_set.classes.ids())
     except (Exception, SystemExit):  # an adapter is somebody else's code; `validate` tells what is wrong with it
         return None
     things = [
@@ -246,12 +247,12 @@ def _of_item(data_set: DataSet, item: Item, choice: Choice) -> Preview | None:
 
 def _examined(data_set: DataSet, item: Item) -> tuple[Issue, ...]:
     examiner = Examiner(data_set.config, data_set.classes, data_set.adapters, depth=Depth.VALIDATE)
-    examiner.examine(item, _measure)
+    examiner.examine(item, partial(_measure, data_set.config.image))
     return tuple(examiner.issues)
 
 
-def _measure(image: Image) -> tuple[None, Size, Sequence[Issue]]:
-    return None, image.measure(), ()
+def _measure(settings: ImageSettings, image: Image) -> tuple[None, Size, Sequence[Issue]]:
+    return None, image.measure(settings), ()
 
 
 def _judged(records: Records, data: bytes, choice: Choice, layout: Layout) -> tuple[Glance, tuple[Issue, ...]] | None:

@@ -54,15 +54,19 @@ class Image(Model):
         """The same image, annotated with width and height exchanged."""
         return self.model_copy(update={"width": self.height, "height": self.width})
 
-    def measure(self) -> tuple[int, int]:
+    def measure(self, settings: ImageSettings | None = None) -> tuple[int, int]:
         """`(width, height)` in pixels: as annotated, or else as the header of the file says for its frame.
+
+        `settings` are how the image is read, None for the defaults; they say how large it may be.
 
         Raises:
             ImageError: it has more pixels than are read, or the file cannot be opened, or is not where it may be.
         """
+        limit = (settings or ImageSettings()).limit
         if self.size is not None:
-            return check_pixels(*self.size)
-        return read_shown_size(self.origin()) if self.frame is Frame.SHOWN else read_size(self.origin())
+            return check_pixels(*self.size, limit)
+        read = read_shown_size if self.frame is Frame.SHOWN else read_size
+        return read(self.origin(), limit)
 
     def origin(self) -> Path | bytes:
         """Where the pixels come from: the file's path, or the encoded bytes.

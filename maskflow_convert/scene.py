@@ -101,14 +101,16 @@ class Scene:
         return replace(self, things=()).drawn(side)
 
 
-def of_sample(sample: Sample, exif: Exif, ids: Mapping[str, int]) -> Scene:
+def of_sample(sample: Sample, settings: ImageSettings, ids: Mapping[str, int]) -> Scene:
     """An image as an adapter describes it, with its objects; `ids` are those of the labels.
+
+    Of the settings count the policy for EXIF orientations and the largest image that is read.
 
     Raises:
         ImageError: the image cannot be read at all; that it has another size than annotated is no reason.
     """
     image = sample.image
-    pixels = _pixels(image.origin(), exif, image.size, image.frame)
+    pixels = _pixels(image.origin(), settings, image.size, image.frame)
     rasteriser = Rasteriser(pixels.shape[1], pixels.shape[0])
     return Scene(pixels, tuple(_thing(each, rasteriser, ids.get(each.label)) for each in sample.instances))
 
@@ -123,7 +125,7 @@ def show(sample: Sample, side: int = 1024) -> Image.Image:
     Raises:
         ImageError: the image cannot be read.
     """
-    return to_pillow(of_sample(sample, Exif.AUTO, sample.label_numbers()).drawn(side))
+    return to_pillow(of_sample(sample, ImageSettings(), sample.label_numbers()).drawn(side))
 
 
 def sample_html(sample: Sample) -> str:
@@ -131,7 +133,7 @@ def sample_html(sample: Sample) -> str:
     from maskflow_convert.markup import isolated, jpeg_source
 
     try:
-        scene = of_sample(sample, Exif.AUTO, sample.label_numbers())
+        scene = of_sample(sample, ImageSettings(), sample.label_numbers())
     except ImageError as error:
         return f"<p>No picture: {isolated(error.message)}</p>"
     return f'<img src="{jpeg_source(encode_jpeg(scene.drawn(_NOTEBOOK_SIDE)))}" alt="">'
@@ -143,7 +145,7 @@ def stored(record: Glance, layout: Layout, classes: Mapping[int, str]) -> Scene:
     Raises:
         DataError: its PNG or its indices cannot be read.
     """
-    pixels = _pixels(record.png, Exif.IGNORE)
+    pixels = _pixels(record.png, ImageSettings(exif=Exif.IGNORE))
     masks = _masks(record, layout, width=pixels.shape[1], height=pixels.shape[0])
     things = (
         Thing(str(number), label_of(classes, class_id), class_id, mask)
@@ -187,14 +189,15 @@ def nameless(class_id: int) -> str:
 
 
 def _pixels(
-    origin: Path | bytes, exif: Exif, size: tuple[int, int] | None = None, frame: Frame | None = None
+    origin: Path | bytes, settings: ImageSettings, size: tuple[int, int] | None = None, frame: Frame | None = None
 ) -> NDArray[np.uint8] | NDArray[np.uint16]:
     """The image with as many bits as it has, and of the size that it has.
 
     Raises:
         ImageError: it cannot be read.
     """
-    settings = ImageSettings(exif=Exif.AUTO if exif is Exif.ERROR else exif, channels="source")
+    exif = Exif.AUTO if settings.exif is Exif.ERROR else settings.exif
+    settings = ImageSettings(exif=exif, channels="source", max_pixels=settings.max_pixels)
     try:
         pixels, issues = load_pixels(origin, settings, size, frame)
     except ImageError as error:

@@ -158,8 +158,9 @@ def _check_books(shard: Shard, examiner: Examiner) -> None:
 def rehearse_shard(config: Config, classes: ClassMap, shard: Shard, tick: Tick) -> ShardResult:
     """Examine the images of one shard without opening them; the bytes are an estimate."""
     examiner = Examiner(config, classes, make_adapters(config))
+    measure = partial(_measure, config.image)
     for item in shard.items:
-        examined = examiner.examine(item, _measure)
+        examined = examiner.examine(item, measure)
         if examined is not None and has_room(examiner, examined):
             examiner.written(examined, estimate_size(examined.picture, examined.masks))
         tick()
@@ -203,7 +204,7 @@ def _open_closely(settings: ImageSettings, image: Image) -> tuple[_Opened, Size,
     return _Opened(opened.image, seen.digest), size, issues
 
 
-def _measure(image: Image) -> tuple[int, Size, Sequence[Issue]]:
+def _measure(settings: ImageSettings, image: Image) -> tuple[int, Size, Sequence[Issue]]:
     """The size of an image's PNG by estimate, and of its frame by annotation."""
-    width, height = image.measure()
+    width, height = image.measure(settings)
     return estimated_png_bytes(width * height), (width, height), ()

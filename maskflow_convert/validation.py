@@ -138,7 +138,7 @@ def validate_data_set(
 def _validate_shard(config: Config, classes: ClassMap, images: Images, shard: Shard, tick: Tick) -> ShardFindings:
     """Examine the images of one shard with every check there is."""
     decodes, plain = images is Images.DECODE, make_adapters(config)
-    look = partial(_decode, config.image) if decodes else _measure
+    look = partial(_decode if decodes else _measure, config.image)
     with reading_ahead(plain, shard.items) if decodes else nullcontext(plain) as adapters:
         examiner = Examiner(config, classes, adapters, depth=Depth.VALIDATE)
         for item in shard.items:
@@ -155,5 +155,5 @@ def _decode(settings: ImageSettings, image: Image) -> tuple[bytes, Size, Sequenc
     return seen.digest, (seen.width, seen.height), issues
 
 
-def _measure(image: Image) -> tuple[None, Size, Sequence[Issue]]:
-    return None, image.measure(), ()
+def _measure(settings: ImageSettings, image: Image) -> tuple[None, Size, Sequence[Issue]]:
+    return None, image.measure(settings), ()

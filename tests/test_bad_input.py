@@ -150,7 +150,7 @@ UNREADABLE = {
     "text.json": (1, "not JSON"),
     "comma.json": (4, "not JSON"),
     "utf-16.json": (1, "not JSON"),
-    "empty.json": (None, "cannot be read"),
+    "empty.json": (1, "is not JSON"),
     "list.json": (None, "not a COCO annotation file"),
     "no-images.json": (None, "`images`"),
     "no-such-file.json": (None, "cannot be read"),

@@ -12,6 +12,7 @@ from typing import Annotated
 from pydantic import Field
 
 from maskflow_adapters import coco_discovery, json_text
+from maskflow_adapters.bounds import check_amount
 from maskflow_adapters.coco_annotation import Classes, objects_of
 from maskflow_adapters.coco_elements import key_of
 from maskflow_adapters.coco_folder import index_folder
@@ -130,14 +131,19 @@ class CocoAdapter(Adapter[CocoOptions, CocoRecord | str]):
         """The text of each annotation.
 
         Raises:
+            RecordError: there is more than is read of one image.
             SourceError: the file is gone, or is not what was indexed: other annotations may stand there now.
         """
         path = self.options.annotations
         try:
+            check_amount((length for _, length in record.spans), lambda: self._begin(record))
             texts = list(json_text.read_spans(path, record.spans))
-            state = json_text.state_of(path)
+            json_text.require_state(path, record.state)
         except OSError as error:
             raise SourceError(f"cannot be read any more: {error.strerror}", path) from error
-        if state != record.state:
-            raise SourceError("has changed while it was read; begin anew", path)
         return texts
+
+    def _begin(self, record: CocoRecord) -> tuple[Path, int]:
+        """The file and the line of the first annotation of an image; in another file there may be no such line."""
+        json_text.require_state(self.options.annotations, record.state)
+        return self._place(record.spans[0][0])

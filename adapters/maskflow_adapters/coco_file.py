@@ -1,12 +1,13 @@
 """Reads a COCO file portion by portion, and finds its three lists.
 
-A file that is made up in another way than such files are, or is not JSON, is mapped into memory as a whole, and its
-lists are taken apart with a small object for each element.
+A file that is made up in another way than such files are, or is not JSON, is read into memory as a whole, and its
+lists are taken apart with a small object for each element. It is not mapped into memory: were it cut short meanwhile,
+the system would end the process.
 """
 
 from __future__ import annotations
 
-import mmap
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -42,17 +43,17 @@ def read_file(path: Path) -> CocoFile:
     """Find the lists of a file.
 
     Raises:
-        SourceError: the file cannot be read, or is not a COCO annotation file.
+        SourceError: the file cannot be read, is not a COCO annotation file, or is out of the ordinary and has no room
+            in memory.
     """
     try:
         with copy_of(path).open("rb", buffering=0) as file:
             found = _parse(file)
             if found is not None:
                 return found
-            text = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-    except (OSError, ValueError) as error:
-        raise SourceError(f"cannot be read: {getattr(error, 'strerror', None) or error}", path) from error
-    return _take_apart(path, text)
+            return _take_whole(path, file)
+    except OSError as error:
+        raise SourceError(f"cannot be read: {error.strerror or error}", path) from error
 
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -133,11 +134,39 @@ class _Pieces(msgspec.Struct):
 
 
 _PIECES = msgspec.json.Decoder(_Pieces)
+_NO_ROOM = (
+    "is not made up as COCO files are, so that it has to be read as a whole, and there is not enough memory for that; "
+    "have a JSON library write it anew, or take a machine with more memory"
+)
 _PIECES_AT_ONCE = 1000
 _SEPARATORS = re.compile(rb"[ \t\r\n,]*")
 
 
-def _take_apart(path: Path, file: mmap.mmap) -> CocoFile:
+def _take_whole(path: Path, file: FileIO) -> CocoFile:
+    """The lists of a file, out of a copy in memory.
+
+    Raises:
+        OSError: it cannot be read.
+        SourceError: as in `read_file`.
+    """
+    try:
+        return _take_apart(path, _whole(file))
+    except MemoryError as error:
+        raise SourceError(_NO_ROOM, path) from error
+
+
+def _whole(file: FileIO) -> bytearray:
+    """The text of a file; what is added to it meanwhile is left out."""
+    text = bytearray(os.fstat(file.fileno()).st_size)
+    held = file.seek(0)
+    with memoryview(text) as room:
+        while read := file.readinto(room[held:]):
+            held += read
+    del text[held:]
+    return text
+
+
+def _take_apart(path: Path, file: bytearray) -> CocoFile:
     """The lists, element by element; what is not finite in the file becomes zeros.
 
     Raises:
@@ -159,7 +188,7 @@ def _take_apart(path: Path, file: mmap.mmap) -> CocoFile:
     return found
 
 
-def _split(path: Path, file: mmap.mmap) -> _Pieces:
+def _split(path: Path, file: bytearray) -> _Pieces:
     text = memoryview(file)
     begin = len(_BYTE_ORDER_MARK) if text[:3] == _BYTE_ORDER_MARK else 0
     try:
@@ -170,7 +199,7 @@ def _split(path: Path, file: mmap.mmap) -> _Pieces:
         return _decode_pieces(path, text[begin:])
     except json_text.UNPARSABLE as error:
         at = json_text.fault_offset(error, len(text) - begin)
-        line = None if at is None else json_text.line_of(path, begin + at)
+        line = None if at is None else file.count(b"\n", 0, begin + at) + 1
         raise SourceError(f"is not JSON: {error}", path, line) from error
 
 

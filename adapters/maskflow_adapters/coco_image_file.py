@@ -67,11 +67,13 @@ class CocoImageFile(JsonFile[_Head]):
         """What it says of its image.
 
         Raises:
-            RecordError: `image-entry-broken`; `file-foreign`, the file is about no image; it lists several.
+            RecordError: `image-entry-broken`; `file-foreign`, the file is about no image; it lists several, or too
+                much of its one.
         """
         listed = [self.head.image] if bytes(self.head.image) else self.head.images
         if len(listed) != 1:
             raise self._not_one(len(listed))
+        self.check_amount(self.head.annotations, "annotations")
         [(offset, text)] = self.texts(listed)
         try:
             image = json_text.decode_zeroed(text, _IMAGE)

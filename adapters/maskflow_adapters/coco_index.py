@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskflow_adapters import json_text
+from maskflow_adapters.bounds import MAX_OBJECTS
 from maskflow_adapters.coco_elements import CATEGORY, Id, annotation_id, fault_of, stated_area
 from maskflow_adapters.coco_file import read_file
 from maskflow_adapters.coco_issues import Findings, Reason
@@ -55,7 +56,7 @@ def index_file(path: Path, label: str | None = None) -> Index[CocoRecord]:
         label: what all objects are; if None, their categories tell.
 
     Raises:
-        SourceError: the file cannot be read, or is not a COCO annotation file.
+        SourceError: the file cannot be read, is not a COCO annotation file, or changes meanwhile.
     """
     try:
         fetch(path)
@@ -64,6 +65,7 @@ def index_file(path: Path, label: str | None = None) -> Index[CocoRecord]:
         categories = _index_categories(path, file.categories)
         images, owners, lost_images = _index_images(file.images, file.image_ids)
         annotations, lost_annotations = _index_annotations(path, file.annotations, owners, len(images.keys))
+        json_text.require_state(path, state)
     except OSError as error:
         raise SourceError(f"cannot be read: {error.strerror}", path) from error
     return Index(
@@ -212,8 +214,9 @@ class _Annotations:
     typical_area: float
 
     def of_image(self, number: int) -> tuple[tuple[int, int], ...]:
-        """`(offset, length)` in bytes of each annotation of an image."""
+        """`(offset, length)` in bytes of each annotation of an image; of too many, as many as tell that they are."""
         begin, end = self.bounds.item(number), self.bounds.item(number + 1)
+        end = min(end, begin + MAX_OBJECTS + 1)
         return tuple(zip(self.spans.offsets[begin:end].tolist(), self.spans.lengths[begin:end].tolist(), strict=True))
 
 

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from maskflow_adapters import json_text
+from maskflow_adapters.bounds import check_amount
 from maskflow_convert.errors import RecordError
 
 HeadT = TypeVar("HeadT", bound=msgspec.Struct)
@@ -77,6 +78,14 @@ class JsonFile(Generic[HeadT]):
         for part in parts:
             offset = _address(part) - self.begins_at
             yield offset, self.text[offset : offset + len(memoryview(part))]
+
+    def check_amount(self, objects: Sequence[msgspec.Raw], field: str) -> None:
+        """Refuse a file with more objects than are read, which are these parts of the head, in that field.
+
+        Raises:
+            RecordError: as `bounds.check_amount`.
+        """
+        check_amount((len(memoryview(each)) for each in objects), lambda: (self.path, self.line_of(field)))
 
     def line(self, offset: int) -> int:
         """The line, counted from 1, that the byte at `offset` stands in; quick, however often it is asked for."""

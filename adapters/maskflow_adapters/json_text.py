@@ -8,13 +8,13 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import accumulate
-from mmap import mmap
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
 from maskflow_convert.copies import copy_of
+from maskflow_convert.errors import SourceError
 
 T = TypeVar("T")
 
@@ -43,8 +43,8 @@ class Lines:
         self._kept = (-1, b"")
 
     def line(self, offset: int) -> int:
-        """The line, counted from 1, that the byte at `offset` stands in."""
-        number, within = divmod(offset, _BLOCK)
+        """The line, counted from 1, that the byte at `offset` stands in; the last, if the file has become shorter."""
+        number, within = divmod(min(offset, (len(self._before) - 1) * _BLOCK), _BLOCK)
         return self._before[number] + self._block(number).count(b"\n", 0, within) + 1
 
     def _block(self, number: int) -> bytes:
@@ -61,6 +61,17 @@ def state_of(path: Path) -> tuple[int, int]:
     """Size in bytes, and time of the last change in nanoseconds: while these stay, a file is taken for what it was."""
     status = copy_of(path).stat()
     return status.st_size, status.st_mtime_ns
+
+
+def require_state(path: Path, state: tuple[int, int]) -> None:
+    """Make sure that a file is what it was.
+
+    Raises:
+        OSError: it is gone.
+        SourceError: it has changed.
+    """
+    if state_of(path) != state:
+        raise SourceError("has changed while it was read; begin anew", path)
 
 
 def line_of(path: Path, offset: int) -> int:
@@ -106,7 +117,7 @@ def zero_non_finite(text: bytes) -> bytes:
     return bytes(zeroed)
 
 
-def zero_in_place(text: bytearray | mmap) -> None:
+def zero_in_place(text: bytearray) -> None:
     """Do so in the text itself."""
     if text.find(b"NaN") < 0 and text.find(b"Infinity") < 0:
         return

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Self
 
 import msgspec
 
@@ -35,6 +36,17 @@ class LabelmeFile(JsonFile[Head]):
 
     decoder = msgspec.json.Decoder(Head)
     kind = "LabelMe"
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a file.
+
+        Raises:
+            RecordError: as for any JSON file; or it has more shapes than are read.
+        """
+        file = super().read(path)
+        file.check_amount(file.head.shapes, "shapes")
+        return file
 
     def shapes(self) -> Iterator[tuple[int, bytes]]:
         """`(offset, text)` of each shape."""

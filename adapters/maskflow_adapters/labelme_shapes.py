@@ -148,7 +148,8 @@ def instance_of(file: LabelmeFile, pieces: Sequence[Piece], strokes: Strokes) ->
             masks += _masks(shape, strokes)
         except ShapeError as error:
             raise ShapeError(error.code, error.message, file.path, file.line(piece.offset)) from error
-        attributes = {**_attributes(shape), **attributes}
+        for name, value in _attributes(shape).items():
+            attributes.setdefault(name, value)
     try:
         return Instance(
             label=shape.label,

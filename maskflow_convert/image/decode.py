@@ -57,6 +57,18 @@ _FAILURES = (
 )
 """What Pillow's plugins raise on damaged files, on purpose or by stumbling over them."""
 
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How many pixels an image may have, and what messages add of where that is set."""
+
+    pixels: int = MAX_PIXELS
+    set_by: str = ""
+
+
+UNSET = Limit()
+"""The most that is read of any image."""
+
 FIRST_ON_ITS_SIDE = 5
 """Orientations from here to 8 exchange width and height."""
 
@@ -92,8 +104,8 @@ class Source:
     pixels: NDArray[np.uint8] | None
 
 
-def decode(origin: Path | bytes, most: int | None = None) -> Source:
-    """Decode a file, or its content. `most` is how many pixels it may have; None for `MAX_PIXELS`.
+def decode(origin: Path | bytes, limit: Limit = UNSET) -> Source:
+    """Decode a file, or its content.
 
     Raises:
         ImageError: `image-missing`, `image-unreadable`, `image-too-large`.
@@ -101,7 +113,7 @@ def decode(origin: Path | bytes, most: int | None = None) -> Source:
     data = _read(origin)
     with pillow():
         image = _open(BytesIO(data))
-        size = _stored_size(image, most)
+        size = _stored_size(image, limit)
         if image.format in ("JPEG", "MPO") and size[0] * size[1] > _PIXELS_A_BYTE * len(data):
             told = f"{len(data):,} bytes of JPEG cannot hold {size_text(size)} pixels"  # Pillow would make them grey
             raise ImageError("image-unreadable", told)
@@ -216,17 +228,17 @@ def _open(file: BinaryIO) -> Image.Image:
         raise ImageError("image-unreadable", f"the file is {known if file.read(1) else 'empty'}") from error
 
 
-def read_size(origin: Path | bytes) -> Size:
+def read_size(origin: Path | bytes, limit: Limit = UNSET) -> Size:
     """`(width, height)` in pixels as stored, before any EXIF orientation. Only the header is decoded.
 
     Raises:
         ImageError: `image-missing`, `image-unreadable`, `image-too-large`.
     """
     with _stream(origin) as file, pillow():
-        return _stored_size(_open(file))
+        return _stored_size(_open(file), limit)
 
 
-def read_shown_size(origin: Path | bytes) -> Size:
+def read_shown_size(origin: Path | bytes, limit: Limit = UNSET) -> Size:
     """`(width, height)` in pixels as viewers show it, an EXIF orientation applied. Only the header is decoded.
 
     Raises:
@@ -234,29 +246,27 @@ def read_shown_size(origin: Path | bytes) -> Size:
     """
     with _stream(origin) as file, pillow():
         image = _open(file)
-        size = _stored_size(image)
+        size = _stored_size(image, limit)
         return size[::-1] if _orientation(image) >= FIRST_ON_ITS_SIDE else size
 
 
-def _stored_size(image: Image.Image, most: int | None = None) -> Size:
+def _stored_size(image: Image.Image, limit: Limit) -> Size:
     """`(width, height)` as stored, which Pillow exchanges in the case of a TIFF that lies on its side."""
     tags = _tiff_tags(image)
     width, height = (tags[256], tags[257]) if tags else image.size
-    return check_pixels(width, height, most)
+    return check_pixels(width, height, limit)
 
 
-def check_pixels(width: int, height: int, most: int | None = None) -> Size:
-    """The size, in pixels, of an image that is not too large: of no more than `most`, and than `MAX_PIXELS`.
+def check_pixels(width: int, height: int, limit: Limit = UNSET) -> Size:
+    """The size, in pixels, of an image that is not too large: of no more than the limit, and than `MAX_PIXELS`.
 
     Raises:
         ImageError: `image-too-large`.
     """
-    most = MAX_PIXELS if most is None else min(most, MAX_PIXELS)
+    most = min(limit.pixels, MAX_PIXELS)
     if width * height > most or max(width, height) > MAX_SIDE:
-        raise ImageError(
-            "image-too-large",
-            f"the image has {width} x {height} pixels; the most that is read is {most:,}, {MAX_SIDE:,} a side",
-        )
+        told = f"the most that is read is {most:,}{limit.set_by}, {MAX_SIDE:,} a side"
+        raise ImageError("image-too-large", f"the image has {width} x {height} pixels; {told}")
     return width, height
 
 

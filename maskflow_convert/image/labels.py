@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskflow_convert.errors import ImageError
-from maskflow_convert.image.decode import Source, decode, pillow, scale
+from maskflow_convert.image.decode import UNSET, Limit, Source, decode, pillow, scale
 from maskflow_convert.image.orientation import Frame, turned
 
 T = TypeVar("T")
@@ -26,7 +26,7 @@ def read_labels(origin: Path | bytes, most: int | None = None) -> NDArray[np.int
     Raises:
         ImageError: `mask-unreadable` if it cannot be read, or its pixels are not one whole number each.
     """
-    return _read_mask(origin, _labels, most)
+    return _read_mask(origin, _labels, UNSET if most is None else Limit(most))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,10 @@ def read_label_image(origin: Path | bytes) -> LabelImage:
     return _read_mask(origin, _label_image)
 
 
-def _read_mask(origin: Path | bytes, read: Callable[[Source], T], most: int | None = None) -> T:
+def _read_mask(origin: Path | bytes, read: Callable[[Source], T], limit: Limit = UNSET) -> T:
     """What `read` makes of a decoded mask."""
     try:
-        source = decode(origin, most)
+        source = decode(origin, limit)
         with pillow():
             return read(source)
     except ImageError as error:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +19,10 @@ from PIL import Image
 from pydantic import Field
 
 from maskflow_convert.errors import ImageError
-from maskflow_convert.image.decode import FIRST_ON_ITS_SIDE, Size, Source, decode, pillow, size_text, wide_colour
+from maskflow_convert.image.decode import FIRST_ON_ITS_SIDE, Limit, Size, Source, decode, pillow, size_text, wide_colour
 from maskflow_convert.image.encode import png_pieces
 from maskflow_convert.image.orientation import Exif, Frame, choose_frame, turned
-from maskflow_convert.image.png import COLOUR, GREY, check_png
+from maskflow_convert.image.png import COLOUR, GREY, MAX_PIXELS, check_png
 from maskflow_convert.issues import Issue
 from maskflow_convert.shape import Model
 
@@ -35,12 +35,21 @@ class ImageSettings(Model):
     """How images are stored: the section `image` of the YAML.
 
     `channels` is what each image is brought to; `source` keeps grey ones at 1 and gives all others 3.
-    `depth` is in bits a sample.
+    `depth` is in bits a sample. `max_pixels` bounds what an image of a stranger may cost.
     """
 
     exif: Exif = Field(Exif.AUTO, description="what is done about an EXIF orientation; auto: as the annotation fits")
     channels: Literal[1, 3, "source"] = Field(3, description="1 is grey, 3 is RGB; source: whichever the image is")
     depth: Literal[8, 16] = Field(8, description="bits a sample; nothing is cut from 16 to 8 without an error")
+    max_pixels: Annotated[int, Field(gt=0, le=MAX_PIXELS)] = Field(
+        MAX_PIXELS,
+        description="width times height of the largest image; one of more is `image-too-large`, and not decoded",
+    )
+
+    @property
+    def limit(self) -> Limit:
+        """How many pixels an image may have."""
+        return Limit(self.max_pixels, " (`image.max_pixels`)" if self.max_pixels < MAX_PIXELS else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +86,7 @@ def load_png(
         ImageError: the image cannot be used: `image-missing`, `image-unreadable`, `image-too-large`,
             `image-mode-unsupported`, `image-orientation-present`, `image-size-differs`.
     """
-    source = decode(origin)
+    source = decode(origin, settings.limit)
     if source.header and _is_wanted_png(source, settings):
         _hold_against(expected, source.size)
         channels = 1 if source.header.colour == GREY else 3
@@ -102,7 +111,7 @@ def load_pixels(
     Raises:
         ImageError: as `load_png`.
     """
-    return _load(decode(origin), settings, expected, annotated)
+    return _load(decode(origin, settings.limit), settings, expected, annotated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +131,7 @@ def survey(
     Raises:
         ImageError: as `load_png`.
     """
-    source = decode(origin)
+    source = decode(origin, settings.limit)
     pixels, issues = _load(source, settings, expected, annotated)
     if _is_uniform(pixels):
         issues.append(Issue("image-uniform", f"all pixels are {tuple(pixels[0, 0].tolist())}"))

@@ -1082,7 +1082,7 @@ GOOD = json.dumps(a_file([an_annotation()]), indent=1).encode()
 @pytest.mark.parametrize(
     ("content", "line", "told"),
     [
-        (b"", None, "cannot be read"),
+        (b"", 1, "not JSON"),
         (b"  ", 1, "not JSON"),
         (b"\xef\xbb\xbf", 1, "not JSON"),
         (b"hello", 1, "not JSON"),

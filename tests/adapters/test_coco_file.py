@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import tracemalloc
+from io import FileIO
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maskflow_adapters import coco_file, coco_lists, json_objects
+from maskflow_adapters import coco_file, coco_index, coco_lists, json_objects
 from maskflow_adapters.coco_index import index_file
+from maskflow_convert.errors import SourceError
 
 TEXT = st.text(alphabet='{}[],:"\\ \né細y|', max_size=6) | st.sampled_from(["}, {", "{", "}", '"}', "\\", '\\"'])
 ID = st.integers(0, 3) | st.sampled_from(["1", "", 2**63, -(2**63), -(2**63) + 1, -(2**62) - 1, 2**70, None, 1.5, True])
@@ -165,12 +168,84 @@ def test_places_are_those_of_the_file_itself_behind_a_byte_order_mark(tmp_path, 
 
 
 def test_zeros_for_nan_are_not_written_to_the_file(tmp_path):
-    """Also where the file is mapped, as it is with an element that is no object."""
+    """Also where the file is read as a whole, as it is with an element that is no object."""
     text = json.dumps(a_file(annotations=[None, {"image_id": 0, "score": math.nan}]))
     path = tmp_path / "file.json"
     path.write_text(text, encoding="utf-8")
     assert coco_file.read_file(path).annotations.count == 2
     assert path.read_text(encoding="utf-8") == text
+
+
+NO_OBJECT_AMONG_THEM = json.dumps(a_file(annotations=[None, {"image_id": 0}]))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (NO_OBJECT_AMONG_THEM, ": has changed while it was read; begin anew"),
+        (json.dumps(a_file())[:-1], ":1048577: is not JSON: Input data was truncated"),
+    ],
+    ids=["an element", "no JSON"],
+)
+@pytest.mark.parametrize("function", ["_take_apart", "_split", "_decode_pieces"])
+def test_a_faulty_file_is_cut_short_while_it_is_indexed(tmp_path, monkeypatch, text, told, function):
+    """The process goes on, and says so; of a file of a megabyte, pages are gone that have not been read yet."""
+    path = tmp_path / "file.json"
+    path.write_text(text[:-1] + "\n" * 2**20 + text[-1:], encoding="utf-8")
+    original = getattr(coco_file, function)
+
+    def when_it_is_cut(path, text):
+        os.truncate(path, 10)
+        return original(path, text)
+
+    monkeypatch.setattr(coco_file, function, when_it_is_cut)
+    with pytest.raises(SourceError) as caught:
+        index_file(path)
+    assert str(caught.value) == f"{path}{told}"
+
+
+class Cut(FileIO):
+    """A file that is cut short when its length is known and nothing of it is read yet."""
+
+    def seek(self, *place: int) -> int:
+        os.truncate(self.name, 10)
+        return super().seek(*place)
+
+
+def test_of_a_file_that_is_cut_short_while_it_is_read_there_is_what_is_left(tmp_path):
+    path = tmp_path / "file.json"
+    path.write_text('{"images": []}', encoding="utf-8")
+    with Cut(path) as file:
+        assert coco_file._whole(file) == b'{"images":'
+
+
+def test_a_file_as_usual_is_cut_short_while_it_is_indexed(tmp_path, monkeypatch):
+    """What was found in it stands no more where it was found."""
+    path = tmp_path / "file.json"
+    broken = [{"id": 1}, {"id": 1, "image_id": 99}]
+    path.write_text(json.dumps(a_file(annotations=broken, categories=[{"id": 1}])) + "\n" * 2**20, encoding="utf-8")
+    original = coco_index.read_file
+
+    def cut_afterwards(path):
+        found = original(path)
+        os.truncate(path, 10)
+        return found
+
+    monkeypatch.setattr(coco_index, "read_file", cut_afterwards)
+    with pytest.raises(SourceError, match=r"file\.json: has changed while it was read; begin anew"):
+        index_file(path)
+
+
+def test_a_file_is_cut_short_before_it_is_read_as_a_whole(tmp_path, monkeypatch):
+    path = tmp_path / "file.json"
+    path.write_text(NO_OBJECT_AMONG_THEM, encoding="utf-8")
+
+    def cut(file):
+        os.truncate(path, 10)
+
+    monkeypatch.setattr(coco_file, "_parse", cut)
+    with pytest.raises(SourceError, match=r"file\.json:1: is not JSON: Input data was truncated"):
+        index_file(path)
 
 
 # what is kept

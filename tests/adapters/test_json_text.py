@@ -63,6 +63,12 @@ def test_the_line_of_the_end_of_a_file_that_ends_with_a_block(tmp_path):
     assert json_text.line_of(written(tmp_path, b"\n" * BLOCK), BLOCK) == BLOCK + 1
 
 
+@pytest.mark.parametrize("offset", [BLOCK + 3, 2 * BLOCK, 9 * BLOCK + 1])
+def test_a_place_behind_the_end_of_a_file_is_its_last_line(tmp_path, offset):
+    """The file was longer when that was found."""
+    assert json_text.line_of(written(tmp_path, b"\n" * BLOCK + b"a\nb"), offset) == BLOCK + 2
+
+
 def test_lines_are_asked_for_in_any_order(tmp_path):
     content = b"x\n" * (2 * BLOCK)
     path = written(tmp_path, content)

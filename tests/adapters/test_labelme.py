@@ -588,9 +588,9 @@ def test_what_x_anylabeling_says_is_kept_or_passed_over(tmp_path):
 
 
 def test_the_first_shape_of_a_group_has_the_say(tmp_path):
-    shapes = [a_shape(flags={"a": True}, group_id=1), a_shape(flags={"a": False, "b": True}, group_id=1)]
-    [instance] = read_one(tmp_path, *shapes).instances
-    assert instance.attributes == {"a": True, "b": True}
+    flags = [{"a": True}, {"a": False, "b": True}, {"b": False, "c": False}]
+    [instance] = read_one(tmp_path, *(a_shape(flags=each, group_id=1) for each in flags)).instances
+    assert instance.attributes == {"a": True, "b": True, "c": False}
     assert isinstance(instance.shape, Union)
 
 

@@ -23,7 +23,7 @@ SHAPES = "sources:\n  - adapter: shapes\n"
 DEFAULTS = {
     "classes": {"names": None, "first_id": 1, "rename": {}, "unknown": "error"},
     "splits": None,
-    "image": {"exif": "auto", "channels": 3, "depth": 8, "ids": "source"},
+    "image": {"exif": "auto", "channels": 3, "depth": 8, "max_pixels": 536_870_912, "ids": "source"},
     "objects": {"crowd": "skip", "difficult": "keep", "empty": "skip", "boxes": "error"},
     "issues": {},
     "on_error": "stop",
@@ -140,6 +140,8 @@ class TestWhatAYamlSays:
             ("image.channels", 1),
             ("image.channels", "source"),
             ("image.depth", 16),
+            ("image.max_pixels", 1),
+            ("image.max_pixels", 2**29),
             ("image.ids", "sequential"),
             ("objects.crowd", "keep"),
             ("objects.empty", "keep"),
@@ -184,6 +186,11 @@ class TestWhatAYamlSays:
     def test_shard_size(self, load, text, amount, unit):
         size = load(SHAPES + f"output: {{shard_size: {text}}}\n").output.shard_size
         assert (size.amount, size.unit) == (amount, unit)
+
+    @pytest.mark.parametrize("text", ["0", "-1", "536870913", "1.5", "many", "null"])
+    def test_no_number_of_pixels(self, problems, text):
+        (problem,) = problems(SHAPES + f"image: {{max_pixels: {text}}}\n")
+        assert problem.startswith("c.yaml:3: image.max_pixels: ")
 
     @pytest.mark.parametrize("text", ["12", "12 XB", "1.5 MiB", "-1 B", "0 images", "images", "12 mib", "1 TiB", "''"])
     def test_no_shard_size(self, problems, text):
@@ -540,7 +547,7 @@ RESOLVED = {
     "classes": {"classes": {"names": ["no", "0o17", "1e3", "a: b", " é ", "~"], "rename": {"disc": "no", "null": "~"}}},
     "no class": {"classes": {"names": [], "unknown": "skip"}},
     "choices": {
-        "image": {"exif": "ignore", "channels": "source", "depth": 16, "ids": "sequential"},
+        "image": {"exif": "ignore", "channels": "source", "depth": 16, "max_pixels": 48, "ids": "sequential"},
         "objects": {"crowd": "keep", "difficult": "skip", "empty": "error", "boxes": "rectangle"},
         "issues": {"polygon-outside-image": "ignore", "mask-empty": "error", "rle-zero-run": "fix"},
         "on_error": "skip-image",

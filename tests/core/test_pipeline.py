@@ -237,6 +237,7 @@ OTHER_FINGERPRINT = [
     "classes.names=[disc]",
     "image.depth=16",
     "image.channels=1",
+    "image.max_pixels=48",
     "image.exif=ignore",
     "image.ids=sequential",
     "issues.mask-empty=error",

@@ -250,6 +250,7 @@ class TestConfigSchema:
             "Images.exif": "auto",
             "Images.channels": 3,
             "Images.depth": 8,
+            "Images.max_pixels": 536_870_912,
             "Images.ids": "source",
             "Objects.crowd": "skip",
             "Objects.difficult": "keep",
