@@ -97,7 +97,7 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
             "image-entry-broken", _E,
             "The entry of an image lacks a field, or a field is of the wrong type.",
             "an image without a `file_name`, or with a `width` of 0",
-            "Correct the entry at the place named; annotations that name this image are orphaned.",
+            "Correct the entry at the place named; annotations that name this image are lost with it.",
         ),
         Rule(
             "category-broken", _E,
