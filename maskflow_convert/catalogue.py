@@ -97,7 +97,7 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
             "image-entry-broken", _E,
             "The entry of an image lacks a field, or a field is of the wrong type.",
             "an image without a `file_name`, or with a `width` of 0",
-            "Correct the entry at the place named; annotations that name this image are orphaned.",
+            "Correct the entry at the place named; annotations that name this image are lost with it.",
         ),
         Rule(
             "category-broken", _E,
@@ -195,7 +195,7 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
         ),
         Rule(
             "record-too-large", _E,
-            "The record would pass 2 GB, which protobuf cannot hold.",
+            "The record would pass 2 GiB, which protobuf cannot hold.",
             "an image of 20,000 x 20,000 pixels with 10 objects that cover it",
             "Tile the image, or split its objects over several records.",
         ),
@@ -259,7 +259,7 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
             "image-size-differs", _E,
             "The image has another size than its annotation says.",
             "640 x 480 pixels in the file, 480 x 640 in the annotation",
-            "Annotate the image that is there, or restore the one that was annotated.",
+            "Annotate this image, or restore the one that was annotated; `fix` will do if only the axes are exchanged.",
         ),
         Rule(
             "image-orientation", _W,

@@ -193,7 +193,11 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument(
         "--node", metavar="I/N", type=_node, help="write the share of node I of N, as in 2/8; see merge"
     )
-    convert.add_argument("--dry-run", action="store_true", help="show what would be written; no image is opened")
+    convert.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="show what would be written; open no image whose size its annotation states",
+    )
     convert.add_argument(
         "--set",
         metavar="KEY=VALUE",

@@ -1,4 +1,4 @@
-"""Data sets for training: from written records, or straight from annotations. The one user of TensorFlow.
+"""Data sets for training: from written records, or straight from annotations. Uses TensorFlow.
 
 Every element is `(image, {"masks", "class_ids", "image_id"})`: `image` `[W, H, C]` uint8 or uint16, `masks` `[N, W, H]`
 uint8 of 0 and 1, `class_ids` `[N]` int64, `image_id` `[]` int64. In the layout `documented` W counts columns; in

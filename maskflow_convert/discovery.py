@@ -76,9 +76,6 @@ class LeftOut:
     reason: str
 
 
-Discovery = Iterable[Found | LeftOut]
-
-
 @dataclass(frozen=True, slots=True)
 class Files:
     """The files right in one folder: how many there are of each suffix in small letters, and the first by name."""

@@ -5,6 +5,7 @@ Beside its shards and their reports, a node writes
     unfinished-2-of-8.json   a note of what it makes, from before its first shard until the mark is there
     node-2-of-8.json         the mark that its share is done
     node-1-of-8.jsonl        the first node only: what it takes to put the shares together, see `outset`
+    node-2-of-8.lock         on this machine, and only while it writes: see `output`
 
 and nobody else writes these, so that all nodes may write at once, also where there are no locks.
 """

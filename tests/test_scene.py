@@ -49,7 +49,6 @@ KEYS = {
     "shapes": "shapes-{:06}.png",
 }
 SAYS_WHAT_IS_OCCLUDED = {"voc", "labelme", "shapes"}
-NUMBERS_ITS_IMAGES = {"coco"}
 
 
 def config_of(folder: Path, *formats: str, **changes: Any) -> Path:

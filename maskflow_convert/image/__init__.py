@@ -1,4 +1,4 @@
-"""File to pixels to PNG; EXIF, modes, depth, bombs. The one user of Pillow, simplejpeg and libdeflate.
+"""File to pixels to PNG; EXIF, modes, depth, bombs. Beside `geometry` the one user of Pillow.
 
 `decode` opens what others wrote, and `orientation` turns it. `read` makes of it what a record holds, `labels` the
 numbers of a label image. `encode` makes PNGs, `png` knows their chunks. `overlay` draws for people.

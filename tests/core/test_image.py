@@ -252,7 +252,6 @@ SHOWN = {
     7: [[60, 30], [50, 20], [40, 10]],
     8: [[30, 60], [20, 50], [10, 40]],
 }
-GREY1 = {"channels": 1}
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
