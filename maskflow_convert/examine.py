@@ -16,6 +16,7 @@ from maskflow_convert.classes import ClassMap
 from maskflow_convert.config import Config, OnError
 from maskflow_convert.errors import DataError, ImageError, IssueError, OutputError, RecordError, ShapeError, SourceError
 from maskflow_convert.geometry import Rasteriser
+from maskflow_convert.image import ImageSettings
 from maskflow_convert.issues import Issue, Loss
 from maskflow_convert.plan import Item
 from maskflow_convert.policy import Policy
@@ -307,6 +308,15 @@ class Examiner:
             return (None, None) if where is None else (str(where[0]), int(where[1]))
         except (Exception, SystemExit):  # somebody else's code; an issue without a line is better than none
             return None, None
+
+
+def measured(settings: ImageSettings, image: Image) -> tuple[None, Size, Sequence[Issue]]:
+    """Find the size of an image and nothing else; as an `OpenImage`, with its settings given.
+
+    Raises:
+        ImageError: as `Image.measure`.
+    """
+    return None, image.measure(settings), ()
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import difflib
 import hashlib
 import heapq
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice, zip_longest
@@ -22,8 +22,8 @@ from maskflow_convert.characters import visible
 from maskflow_convert.checks import Depth
 from maskflow_convert.config import Config, OnError
 from maskflow_convert.errors import ConfigError, DataError
-from maskflow_convert.examine import Examiner, Size
-from maskflow_convert.image import ImageSettings, encode_png, read_header
+from maskflow_convert.examine import Examiner, measured
+from maskflow_convert.image import encode_png, read_header
 from maskflow_convert.image.overlay import Rgb, encode_jpeg
 from maskflow_convert.issues import Issue
 from maskflow_convert.plan import Item
@@ -31,7 +31,6 @@ from maskflow_convert.prepare import DataSet, prepare
 from maskflow_convert.record import Glance, Layout, glance, parse
 from maskflow_convert.record_checks import Contract, check_record
 from maskflow_convert.records import Records
-from maskflow_convert.sample import Image
 from maskflow_convert.scene import Scene, label_of, of_sample, stored
 from maskflow_convert.tfrecord import first_records, scan_records
 
@@ -247,12 +246,8 @@ def _of_item(data_set: DataSet, item: Item, choice: Choice) -> Preview | None:
 
 def _examined(data_set: DataSet, item: Item) -> tuple[Issue, ...]:
     examiner = Examiner(data_set.config, data_set.classes, data_set.adapters, depth=Depth.VALIDATE)
-    examiner.examine(item, partial(_measure, data_set.config.image))
+    examiner.examine(item, partial(measured, data_set.config.image))
     return tuple(examiner.issues)
-
-
-def _measure(settings: ImageSettings, image: Image) -> tuple[None, Size, Sequence[Issue]]:
-    return None, image.measure(settings), ()
 
 
 def _judged(records: Records, data: bytes, choice: Choice, layout: Layout) -> tuple[Glance, tuple[Issue, ...]] | None:

@@ -32,7 +32,7 @@ from maskflow_convert.image.overlay import (
 )
 from maskflow_convert.record import Glance, Layout
 from maskflow_convert.runs import Runs, from_positions, union
-from maskflow_convert.shape import Box, Drawing, Polygons, Shape, Union
+from maskflow_convert.shape import Box, Drawing, Polygons, Shape, members
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -213,7 +213,7 @@ def _pixels(
 
 
 def _thing(instance: Instance, rasteriser: Rasteriser, class_id: int | None) -> Thing:
-    outlines = tuple(outline for shape in _members(instance.shape) for outline in _outlines(shape))
+    outlines = tuple(outline for shape in members(instance.shape) for outline in _outlines(shape))
     return Thing(instance.id, instance.label, class_id, _mask(instance.shape, rasteriser), outlines)
 
 
@@ -224,10 +224,6 @@ def _mask(shape: Shape, rasteriser: Rasteriser) -> Runs | None:
         return rasteriser.runs(shape)
     except DataError:
         return None
-
-
-def _members(shape: Shape) -> Sequence[Shape]:
-    return shape.members if isinstance(shape, Union) else (shape,)
 
 
 def _outlines(shape: Shape) -> Iterator[Outline]:

@@ -10,6 +10,7 @@ fill the image) is judged in `maskflow_convert.geometry`, so that one bad object
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -104,3 +105,8 @@ class Union(Model):
 
 
 Shape = Annotated[Box | Polygons | Drawing | Rle | Bitmap | Region | Union, Field(discriminator="kind")]
+
+
+def members(shape: Shape) -> Sequence[Shape]:
+    """The shape, or the shapes that it consists of."""
+    return shape.members if isinstance(shape, Union) else (shape,)

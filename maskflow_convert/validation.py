@@ -15,7 +15,7 @@ from maskflow_convert.checks import Depth
 from maskflow_convert.classes import ClassMap
 from maskflow_convert.cluster.connection import require
 from maskflow_convert.config import Config, OnError, load_config
-from maskflow_convert.examine import Examiner, Size
+from maskflow_convert.examine import Examiner, Size, measured
 from maskflow_convert.executors import Tick
 from maskflow_convert.image import ImageSettings, survey
 from maskflow_convert.issues import Issue
@@ -138,7 +138,7 @@ def validate_data_set(
 def _validate_shard(config: Config, classes: ClassMap, images: Images, shard: Shard, tick: Tick) -> ShardFindings:
     """Examine the images of one shard with every check there is."""
     decodes, plain = images is Images.DECODE, make_adapters(config)
-    look = partial(_decode if decodes else _measure, config.image)
+    look = partial(_decode if decodes else measured, config.image)
     with reading_ahead(plain, shard.items) if decodes else nullcontext(plain) as adapters:
         examiner = Examiner(config, classes, adapters, depth=Depth.VALIDATE)
         for item in shard.items:
@@ -153,7 +153,3 @@ def _decode(settings: ImageSettings, image: Image) -> tuple[bytes, Size, Sequenc
     """The digest of an image, which is decoded as in a conversion."""
     seen, issues = survey(image.origin(), settings, image.size, image.frame)
     return seen.digest, (seen.width, seen.height), issues
-
-
-def _measure(settings: ImageSettings, image: Image) -> tuple[None, Size, Sequence[Issue]]:
-    return None, image.measure(settings), ()

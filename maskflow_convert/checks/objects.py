@@ -15,7 +15,7 @@ from maskflow_convert.issues import Issue
 from maskflow_convert.outlines import Outlines
 from maskflow_convert.runs import Runs
 from maskflow_convert.sample import Instance
-from maskflow_convert.shape import Bitmap, Polygons, Shape, Union
+from maskflow_convert.shape import Bitmap, Polygons, members
 
 _RUNS_AT_ONCE = 2**20  # what is worked out of so many takes some tens of megabytes
 
@@ -102,11 +102,6 @@ class Objects:
         """The masks of `drawn`, so many at once that they can be put end to end: one, or some that have few runs."""
         masks = [self.masks[number] for number in self.drawn]
         return runs.batches(masks, [len(mask.starts) for mask in masks], _RUNS_AT_ONCE)
-
-
-def members(shape: Shape) -> Sequence[Shape]:
-    """The shape, or the shapes that it consists of."""
-    return shape.members if isinstance(shape, Union) else (shape,)
 
 
 def furthest(left: float, top: float, right: float, bottom: float) -> tuple[float, str]:

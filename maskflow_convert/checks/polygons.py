@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from maskflow_convert.amounts import count_text
-from maskflow_convert.checks.objects import Finding, Objects, furthest, members
+from maskflow_convert.checks.objects import Finding, Objects, furthest
 from maskflow_convert.errors import ShapeError
 from maskflow_convert.geometry import Rasteriser
 from maskflow_convert.issues import Issue
 from maskflow_convert.outlines import NO_AREA
 from maskflow_convert.overlaps import overlapping
-from maskflow_convert.shape import Drawing, Polygons, Shape
+from maskflow_convert.shape import Drawing, Polygons, Shape, members
 
 MOST_TRIED = 10_000
 """Pairs of parts, in an image, that are drawn to find out whether one lies within the other: about a second."""

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from maskflow_convert.checks.objects import Finding, Objects, members
+from maskflow_convert.checks.objects import Finding, Objects
 from maskflow_convert.issues import Issue
 from maskflow_convert.runs import parse_counts
-from maskflow_convert.shape import Rle
+from maskflow_convert.shape import Rle, members
 
 
 def zero_runs(objects: Objects) -> Iterator[Finding]:

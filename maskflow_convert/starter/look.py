@@ -18,7 +18,7 @@ from maskflow_convert import registry
 from maskflow_convert.catalogue import Severity
 from maskflow_convert.config import Config, Images, Objects, OnError, Source
 from maskflow_convert.errors import ConfigError
-from maskflow_convert.examine import Examiner, OpenImage, Size
+from maskflow_convert.examine import Examiner, OpenImage, Size, measured
 from maskflow_convert.executors import Tick
 from maskflow_convert.image import survey
 from maskflow_convert.issues import Issue
@@ -145,7 +145,7 @@ def _look(data_set: DataSet, needs: Needs, limit: float) -> Look:
     image, objects = Images(ids=needs.ids, depth=needs.depth), Objects(boxes=needs.boxes)
     config = data_set.config.model_copy(update={"image": image, "objects": objects})
     examiner = Examiner(config, data_set.classes, data_set.adapters)
-    open_image = _decode(config) if needs.opens_images else _measure
+    open_image = _decode(config) if needs.opens_images else partial(measured, config.image)
     images = iter(_drawn(data_set))
 
     def examine(some: Iterable[Item]) -> Look:
@@ -207,7 +207,3 @@ def _decode(config: Config) -> OpenImage[None]:
         return None, (found.width, found.height), issues
 
     return look
-
-
-def _measure(image: Image) -> tuple[None, Size, Sequence[Issue]]:
-    return None, image.measure(), ()

@@ -49,7 +49,9 @@ class TestCode:
     def test_can_be_copied_as_it_stands(self, cards, opened):
         page = opened(cards / "coco" / "index.html")
         readme = (cards / "coco" / "README.md").read_text(encoding="utf-8")
-        for code in page.locator("pre code").all_text_contents():
+        codes = page.locator("pre code").all_text_contents()
+        assert len(codes) == readme.count("```python") == 2
+        for code in codes:
             assert f"```python\n{code}```" in readme
 
     def test_is_unfolded_and_scrolled_by_keyboard(self, cards, opened):
