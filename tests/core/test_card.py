@@ -23,8 +23,11 @@ from pycocotools import mask as coco_mask
 
 from core.plugins.scripted import script
 from maskflow_convert import build_dataset, card, convert, load_config, pipeline, preview
+from maskflow_convert.card.facts import Card
 from maskflow_convert.image.overlay import LARGEST_ZOOM, PALETTE
+from maskflow_convert.manifest import Manifest, ShardFile, SplitCounts
 from maskflow_convert.output import Existing
+from maskflow_convert.report import Report, Tally
 from nasty import QUOTED, SCRIPT, write_nasty_set
 
 CONFIG = Path(__file__).parents[2] / "configs" / "coco.yaml"
@@ -432,3 +435,28 @@ class TestSomebodyElses:
         convert(script(tmp_path, []))
         assert readme(tmp_path / "out").startswith("# 0 images")
         assert not list((tmp_path / "out").glob("samples-*"))
+
+
+def test_the_files_are_gone_through_once_for_all_splits():
+    """200 splits of 100,000 files in all."""
+
+    class Watched(list[ShardFile]):
+        times = 0
+
+        def __iter__(self):
+            Watched.times += 1
+            return super().__iter__()
+
+    counts = SplitCounts(**Tally().to_dict())
+    shards = Watched(
+        ShardFile.model_construct(name=f"{n}.tfrecord", split=f"s{n % 20}", bytes=10 + n) for n in range(39)
+    )
+    manifest = Manifest.model_construct(splits={f"s{n}": counts for n in range(21)}, shards=shards)
+    found = Card(manifest, Report(), [], []).splits
+    assert Watched.times == 1
+    assert [(each.name, each.files, each.bytes) for each in found[17:]] == [
+        ("s17", 2, 27 + 47),
+        ("s18", 2, 28 + 48),
+        ("s19", 1, 29),
+        ("s20", 0, 0),
+    ]
