@@ -232,7 +232,10 @@ def by_split(tree: Tree, folders: Sequence[Path]) -> Mapping[str | None, Path]:
     splits = {folder: split_named(tree.told(folder)) for folder in folders}
     if None in splits.values():
         return {None: _common(folders)}
-    return {split: _common([folder for folder in folders if splits[folder] == split]) for split in splits.values()}
+    return {
+        split: _common([folder for folder in folders if splits[folder] == split])
+        for split in dict.fromkeys(splits.values())
+    }
 
 
 def _common(folders: Sequence[Path]) -> Path:

@@ -233,3 +233,12 @@ def test_by_split(tmp_path, folders, parts):
     tree = Tree.of(tmp_path)
     found = by_split(tree, [tree.root / folder for folder in folders])
     assert {split: tree.told(folder) for split, folder in found.items()} == parts
+
+
+def test_of_each_split_the_common_folder_is_found_once(monkeypatch):
+    made = []
+    monkeypatch.setattr(discovery, "_common", lambda folders: (made.append(len(folders)), folders[0])[1])
+    folders = [Path(f"/root/{split}/{number}") for split in ("train", "val") for number in range(50)]
+    found = by_split(Tree(Path("/root"), {}), folders)
+    assert found == {"train": folders[0], "val": folders[50]}
+    assert made == [50, 50]
