@@ -235,7 +235,6 @@ class _Look:
     def __init__(self, data_set: DataSet, choice: Choice) -> None:
         self._data_set = data_set
         self._choice = choice
-        self._ids = data_set.classes.ids()
         self._examiner = Examiner(data_set.config, data_set.classes, data_set.adapters, depth=Depth.VALIDATE)
 
     def at(self, item: Item) -> Preview | None:
@@ -244,7 +243,7 @@ class _Look:
         if self._choice.issues and not issues:
             return None
         try:
-            scene = of_sample(self._data_set.read(item), self._data_set.config.image.exif, self._ids)
+            scene = of_sample(self._data_set.read(item), self._data_set.config.image.exif, self._data_set.classes.ids)
         except (Exception, SystemExit):  # an adapter is somebody else's code; `validate` tells what is wrong with it
             return None
         name_of = self._data_set.classes.name_of

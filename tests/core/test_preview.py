@@ -274,8 +274,8 @@ class TestManyClasses:
 
     def test_of_images(self, monkeypatch):
         made = []
-        ids = ClassMap.ids
-        monkeypatch.setattr(ClassMap, "ids", lambda classes: (made.append(1), ids(classes))[1])
+        numbered = ClassMap.numbered
+        monkeypatch.setattr(ClassMap, "numbered", lambda classes: (made.append(1), numbered(classes))[1])
 
         def times(limit: int) -> int:
             made.clear()
