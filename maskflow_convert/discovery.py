@@ -191,7 +191,7 @@ class Tree:
         return sum(
             self.has_file(folder / name)
             for home, names in homes.items()
-            if (inner := folder / home) in self.folders or os.path.isdir(inner)
+            if (inner := folder / home) in self.folders or os.path.isdir(inner)  # noqa: PTH112  # the other raises
             for name in names
         )
 
