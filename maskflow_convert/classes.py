@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from maskflow_convert.config import Classes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ClassMap:
     """The classes of a data set.
 
@@ -33,8 +34,9 @@ class ClassMap:
         """The id of each class by its name, in the order of the ids."""
         return {name: number for number, name in enumerate(self.names, start=self.first_id)}
 
-    def ids(self) -> dict[str, int]:
-        """Every label that has a class, renamed ones under both names: the id of the class."""
+    @cached_property
+    def ids(self) -> Mapping[str, int]:
+        """Every label that has a class, renamed ones under both names: the id of the class. Put together once."""
         ids = self.numbered()
         return {**ids, **{label: ids[name] for label, name in self.rename.items() if name in ids}}
 

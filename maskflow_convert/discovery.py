@@ -169,13 +169,28 @@ class Tree:
             split: the split that the files belong to.
             other_than: folders that it is not.
         """
+        homes: dict[str, list[str]] = {}
+        for name in names:
+            homes.setdefault(name.rpartition("/")[0], []).append(name)
         best: tuple[_Rank, Path] | None = None
         folders = (folder for folder in self.folders if folder not in other_than)
         for folder in nsmallest(_MOST_TRIED, folders, key=lambda folder: sum(_steps(near, folder))):
-            if count := sum(self.has_file(folder / name) for name in names):
+            if count := self._count_there(folder, homes):
                 rank = _rank(near, (folder / names[0]).parent, split)
                 best = min(filter(None, (best, ((-count, *rank), folder))))
         return None if best is None else (best[1], -best[0][0])
+
+    def _count_there(self, folder: Path, homes: Mapping[str, Iterable[str]]) -> int:
+        """How many names lead to files from a folder; `homes` has them by the folders that they begin with.
+
+        Where there is no such folder the names are not tried, which would take a look at all that each leads by.
+        """
+        return sum(
+            self.has_file(folder / name)
+            for home, names in homes.items()
+            if (inner := folder / home) in self.folders or os.path.isdir(inner)  # noqa: PTH112  # the other raises
+            for name in names
+        )
 
 
 def split_named(name: str) -> str | None:
@@ -229,7 +244,10 @@ def by_split(tree: Tree, folders: Sequence[Path]) -> Mapping[str | None, Path]:
     splits = {folder: split_named(tree.told(folder)) for folder in folders}
     if None in splits.values():
         return {None: _common(folders)}
-    return {split: _common([folder for folder in folders if splits[folder] == split]) for split in splits.values()}
+    return {
+        split: _common([folder for folder in folders if splits[folder] == split])
+        for split in dict.fromkeys(splits.values())
+    }
 
 
 def _common(folders: Sequence[Path]) -> Path:

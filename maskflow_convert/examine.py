@@ -74,7 +74,7 @@ class Examiner:
         self._policy = Policy.of(self.config)
         self._checks = chosen(self.depth, self._policy.severity_of, self._policy.repaired)
         self._whole = CODES if self.depth is Depth.VALIDATE else self._policy.errors_among(CODES)
-        self._class_ids = self.classes.ids()
+        self._class_ids = self.classes.ids
 
     def examine(self, item: Item, open_image: OpenImage[PictureT]) -> Examined[PictureT] | None:
         """Read and judge one image; None if it is dropped. Report one that is not by `written` or `lost`.

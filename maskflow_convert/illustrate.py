@@ -70,7 +70,7 @@ def illustrate(data_set: DataSet, report: Report) -> Illustrations:
         if (place := (data_set.config.source_name(item.source), item.entry.key)) in wanted
     }
 
-    settings, ids = data_set.config.image, data_set.classes.ids()
+    settings, ids = data_set.config.image, data_set.classes.ids
 
     def scene_of(issue: Issue) -> Scene | None:
         item: Item | None = items.get((issue.source or "", issue.record or ""))

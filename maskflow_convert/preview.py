@@ -9,7 +9,7 @@ import difflib
 import hashlib
 import heapq
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice, zip_longest
@@ -31,7 +31,8 @@ from maskflow_convert.prepare import DataSet, prepare
 from maskflow_convert.record import Glance, Layout, glance, parse
 from maskflow_convert.record_checks import Contract, check_record
 from maskflow_convert.records import Records
-from maskflow_convert.scene import Scene, label_of, of_sample, stored
+from maskflow_convert.scene import Scene, label_of, of_sample
+from maskflow_convert.scene import stored as of_record
 from maskflow_convert.tfrecord import first_records, scan_records
 
 T = TypeVar("T")
@@ -127,7 +128,8 @@ def preview_annotations(
     images = data_set.shards.images
     hashes = np.array([_hash(choice.seed, item.entry.key) for item in images], dtype="S8")
     order = _counted(np.argsort(hashes, kind="stable").tolist(), len(hashes), on_progress)
-    found = (_of_item(data_set, images[number], choice) for number in order)
+    look = _Look(data_set, choice)
+    found = (look.at(images[number]) for number in order)
     return islice((preview for preview in found if preview is not None), choice.limit)
 
 
@@ -148,18 +150,18 @@ def preview_records(
     Raises:
         ConfigError: the layout is not known, or there is no class of a name that was chosen.
     """
-    known = records.known_layout(layout)
+    stored = _Stored.of(records, layout)
     if records.manifest:
-        _refuse_unknown(choice, _classes(records).values())
+        _refuse_unknown(choice, stored.classes.values())
     count = sum(shard.images for shard in records.manifest.shards) if records.manifest else 0
     scanned = ((path, *numbered) for path in records.paths for numbered in enumerate(scan_records(path)))
     candidates = (
         (_hash(choice.seed, f"{path.name} {number}"), path, data)
         for path, number, data in _counted(scanned, count, on_progress if count else None)
-        if isinstance(data, bytes) and _judged(records, data, choice, known) is not None
+        if isinstance(data, bytes) and _judged(stored, data, choice) is not None
     )
     for _, path, data in heapq.nsmallest(choice.limit, candidates, key=lambda each: each[0]):
-        if (preview := _of_record(records, path, data, choice, known)) is not None:
+        if (preview := _of_record(stored, path, data, choice)) is not None:
             yield preview
 
 
@@ -188,13 +190,13 @@ def preview_some(records: Records, limit: int) -> Iterator[Preview]:
     The files must have a manifest, and so a layout. Very large records and images are passed over. Of all that is read
     no more than one record is held at a time.
     """
-    layout = records.known_layout(None)
-    paths = _dealt(records, most=4 * limit)
+    stored = _Stored.of(records, None)
+    paths = _dealt(records.paths, stored.splits, most=4 * limit)
     streams = deque((path, first_records(path, _LOOKED_AT, _LONGEST)) for path in paths)
     left = limit
     while streams and left:
         path, stream = streams.popleft()
-        preview = _next_with_objects(records, path, stream, layout)
+        preview = _next_with_objects(stored, path, stream)
         if preview is not None:
             yield preview
             del preview
@@ -202,23 +204,22 @@ def preview_some(records: Records, limit: int) -> Iterator[Preview]:
             streams.append((path, stream))
 
 
-def _dealt(records: Records, most: int) -> list[Path]:
+def _dealt(paths: Iterable[Path], splits: Mapping[str, str], most: int) -> list[Path]:
     """At most so many of the files: of each split one by a hash, then another one of each, and so on."""
-    splits = _splits(records)
     by_split: dict[str, list[Path]] = {}
-    for path in sorted(records.paths, key=lambda path: _hash(0, path.name)):
+    for path in sorted(paths, key=lambda path: _hash(0, path.name)):
         by_split.setdefault(splits[path.name], []).append(path)
     turns = zip_longest(*(by_split[split] for split in sorted(by_split)))
     return [path for turn in turns for path in turn if path is not None][:most]
 
 
-def _next_with_objects(records: Records, path: Path, stream: Iterator[bytes], layout: Layout) -> Preview | None:
+def _next_with_objects(stored: _Stored, path: Path, stream: Iterator[bytes]) -> Preview | None:
     """The next record of a file that has objects and an image that is not too large."""
     for data in stream:
         record = glance(data)
         header = read_header(record.png) if record else None
         if record and header and header.width * header.height <= _MOST_PIXELS:
-            preview = _shown(records, path, record, (), Choice(), layout)
+            preview = _shown(stored, path, record, (), Choice())
             if preview is not None and preview.labels:
                 return preview
     return None
@@ -228,36 +229,62 @@ def _hash(seed: int, key: str) -> bytes:
     return hashlib.blake2b(f"preview\0{seed}\0{key}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
-def _of_item(data_set: DataSet, item: Item, choice: Choice) -> Preview | None:
-    """What an image of a plan has of what was chosen; None if it has nothing, or cannot be shown."""
-    issues = _examined(data_set, item) if choice.issues else ()
-    if choice.issues and not issues:
-        return None
-    try:
-        scene = of_sample(data_set.read(item), data_set.config.image, data_set.classes.ids())
-    except (Exception, SystemExit):  # an adapter is somebody else's code; `validate` tells what is wrong with it
-        return None
-    things = [
-        thing if thing.class_id is None else replace(thing, label=data_set.classes.name_of(thing.class_id))
-        for thing in scene.things
-    ]
-    return _chosen(item.entry.key, item.split, replace(scene, things=tuple(things)), issues, choice)
+class _Look:
+    """Looks at the images of a data set for what was chosen."""
+
+    def __init__(self, data_set: DataSet, choice: Choice) -> None:
+        self._data_set = data_set
+        self._choice = choice
+        self._examiner = Examiner(data_set.config, data_set.classes, data_set.adapters, depth=Depth.VALIDATE)
+
+    def at(self, item: Item) -> Preview | None:
+        """What an image has of what was chosen; None if it has nothing, or cannot be shown."""
+        issues = self._examined(item) if self._choice.issues else ()
+        if self._choice.issues and not issues:
+            return None
+        try:
+            scene = of_sample(self._data_set.read(item), self._data_set.config.image, self._data_set.classes.ids)
+        except (Exception, SystemExit):  # an adapter is somebody else's code; `validate` tells what is wrong with it
+            return None
+        name_of = self._data_set.classes.name_of
+        things = [
+            thing if thing.class_id is None else replace(thing, label=name_of(thing.class_id)) for thing in scene.things
+        ]
+        return _chosen(item.entry.key, item.split, replace(scene, things=tuple(things)), issues, self._choice)
+
+    def _examined(self, item: Item) -> tuple[Issue, ...]:
+        self._examiner.issues.clear()
+        self._examiner.examine(item, partial(measured, self._data_set.config.image))
+        return tuple(self._examiner.issues)
 
 
-def _examined(data_set: DataSet, item: Item) -> tuple[Issue, ...]:
-    examiner = Examiner(data_set.config, data_set.classes, data_set.adapters, depth=Depth.VALIDATE)
-    examiner.examine(item, partial(measured, data_set.config.image))
-    return tuple(examiner.issues)
+@dataclass(frozen=True)
+class _Stored:
+    """What is known of the records beforehand: their layout, their classes by id, and the splits of the files by name.
+
+    It is put together once, as there may be 10,000 classes and 100,000 files.
+    """
+
+    layout: Layout
+    classes: Mapping[int, str]
+    splits: Mapping[str, str]
+
+    @classmethod
+    def of(cls, records: Records, layout: Layout | str | None) -> _Stored:
+        known, manifest = records.known_layout(layout), records.manifest
+        if manifest is None:
+            return cls(known, {}, {})
+        classes = {each.id: each.name for each in manifest.classes}
+        return cls(known, classes, {shard.name: shard.split for shard in manifest.shards})
 
 
-def _judged(records: Records, data: bytes, choice: Choice, layout: Layout) -> tuple[Glance, tuple[Issue, ...]] | None:
+def _judged(stored: _Stored, data: bytes, choice: Choice) -> tuple[Glance, tuple[Issue, ...]] | None:
     """A record and, if they were chosen, its issues; None if it cannot be read or has nothing of what was chosen."""
     record = glance(data)
     if record is None:
         return None
-    classes = _classes(records)
-    issues = _faults(data, Contract(layout, classes=classes or None)) if choice.issues else ()
-    labels = {label_of(classes, class_id) for class_id in record.class_ids.tolist()}
+    issues = _faults(data, Contract(stored.layout, classes=stored.classes or None)) if choice.issues else ()
+    labels = {label_of(stored.classes, class_id) for class_id in record.class_ids.tolist()}
     unwanted = choice.only is not None and choice.only.isdisjoint(labels)
     return None if unwanted or (choice.issues and not issues) else (record, issues)
 
@@ -267,28 +294,18 @@ def _faults(data: bytes, contract: Contract) -> tuple[Issue, ...]:
     return (*faults, *(check_record(record, contract) if record else ()))
 
 
-def _of_record(records: Records, path: Path, data: bytes, choice: Choice, layout: Layout) -> Preview | None:
+def _of_record(stored: _Stored, path: Path, data: bytes, choice: Choice) -> Preview | None:
     """What a record has of what was chosen; None if it has nothing, or cannot be shown."""
-    judged = _judged(records, data, choice, layout)
-    return None if judged is None else _shown(records, path, *judged, choice, layout)
+    judged = _judged(stored, data, choice)
+    return None if judged is None else _shown(stored, path, *judged, choice)
 
 
-def _shown(
-    records: Records, path: Path, record: Glance, issues: tuple[Issue, ...], choice: Choice, layout: Layout
-) -> Preview | None:
+def _shown(stored: _Stored, path: Path, record: Glance, issues: tuple[Issue, ...], choice: Choice) -> Preview | None:
     try:
-        scene = stored(record, layout, _classes(records))
+        scene = of_record(record, stored.layout, stored.classes)
     except DataError:
         return None
-    return _chosen(record.basename, _splits(records).get(path.name, ""), scene, issues, choice)
-
-
-def _splits(records: Records) -> dict[str, str]:
-    return {shard.name: shard.split for shard in records.manifest.shards} if records.manifest else {}
-
-
-def _classes(records: Records) -> dict[int, str]:
-    return {each.id: each.name for each in records.manifest.classes} if records.manifest else {}
+    return _chosen(record.basename, stored.splits.get(path.name, ""), scene, issues, choice)
 
 
 def _chosen(name: str, split: str, scene: Scene, issues: tuple[Issue, ...], choice: Choice) -> Preview | None:

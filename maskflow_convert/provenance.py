@@ -44,10 +44,11 @@ class SourceFacts:
 def sources_of(data_set: DataSet) -> Iterator[SourceFacts]:
     """The sources of a data set, in their order."""
     base = _common_folder(data_set.config)
+    versions = {reference: _version(reference) for reference in {source.adapter for source in data_set.config.sources}}
     for source, index in zip(data_set.config.sources, data_set.indexes, strict=True):
         yield SourceFacts(
             adapter=Path(source.adapter).name,
-            version=_version(source.adapter),
+            version=versions[source.adapter],
             options=list(_options(source, base)),
             images=len(index.entries),
         )

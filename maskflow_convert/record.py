@@ -351,6 +351,8 @@ def _read_varint(data: memoryview, at: int) -> tuple[int, int]:
     while data[at] > 127:
         value |= (data[at] & 127) << shift
         at, shift = at + 1, shift + 7
+        if shift == 7 * _VARINT:
+            raise ValueError("a number does not end within 64 bits")
     return value | data[at] << shift, at + 1
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
+from functools import cache
 from os import PathLike
 from pathlib import Path
 
@@ -36,7 +37,8 @@ class Records:
             ConfigError: there is no such split, or files of different data sets were named together.
         """
         listed = [path_of(where)] if isinstance(where, str | PathLike) else [path_of(each) for each in where]
-        found = [_in_folder(path, split) if _is_folder(path) else _single(path, split) for path in listed]
+        beside = cache(_beside)
+        found = [_in_folder(path, split) if _is_folder(path) else _single(path, split, beside) for path in listed]
         if not found:
             raise ConfigError("no records were named: give an output directory, or .tfrecord files")
         manifests = {each.manifest.fingerprint if each.manifest else None for each in found}
@@ -98,12 +100,22 @@ def _in_folder(folder: Path, split: str | None) -> Records:
     return Records(tuple(folder / shard.name for shard in shards), manifest)
 
 
-def _single(path: Path, split: str | None) -> Records:
+_Beside = tuple[Manifest | None, Set[str]]
+"""The manifest in a folder, if there is one, and the names of its shards."""
+
+
+def _single(path: Path, split: str | None, beside: Callable[[Path], _Beside]) -> Records:
+    """One file; a manifest is read once, however many of its files are named."""
     if not path.is_file():
         raise SourceError("there is no such file", path)
     if split is not None:
         raise ConfigError(f"{path}: a split can be chosen of an output directory, not of a file")
-    if not (path.parent / FILE_NAME).is_file():
-        return Records((path,), None)
-    manifest = Manifest.read(path.parent)
-    return Records((path,), manifest if path.name in {shard.name for shard in manifest.shards} else None)
+    manifest, names = beside(path.parent)
+    return Records((path,), manifest if path.name in names else None)
+
+
+def _beside(folder: Path) -> _Beside:
+    if not (folder / FILE_NAME).is_file():
+        return None, frozenset()
+    manifest = Manifest.read(folder)
+    return manifest, frozenset(shard.name for shard in manifest.shards)

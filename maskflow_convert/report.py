@@ -36,9 +36,13 @@ class Tally:
     bytes: int = 0
 
     def add(self, other: Tally) -> None:
-        """Add the counts of another tally of the same split."""
+        """Add the counts of another tally of the same split; the work is that of the other's classes, not of all."""
         for each in fields(self):
-            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
+            own, more = getattr(self, each.name), getattr(other, each.name)
+            if isinstance(own, Counter):
+                own.update({name: count for name, count in more.items() if count})
+            else:
+                setattr(self, each.name, own + more)
 
     def lose(self, issue: Issue) -> None:
         """Count what an issue cost as found and dropped."""

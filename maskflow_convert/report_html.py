@@ -27,6 +27,7 @@ def html_report(report: Report, illustrations: Illustrations, subject: str) -> s
     Returns:
         HTML in ASCII, whatever the data holds.
     """
+    total = report.total
     return page(
         "report",
         subject=text(subject),
@@ -40,7 +41,7 @@ def html_report(report: Report, illustrations: Illustrations, subject: str) -> s
         codes="".join(_code_link(*kind) for kind in report.worst_first),
         unless_fine="" if report.counts else " hidden",
         number=count_text(len(report.worst_first), "kind"),
-        findings="".join(_finding(report, *kind, illustrations) for kind in report.worst_first),
+        findings="".join(_finding(report, total, *kind, illustrations) for kind in report.worst_first),
     )
 
 
@@ -117,7 +118,9 @@ def _code_link(rule: Rule, severity: Severity, count: int) -> str:
     )
 
 
-def _finding(report: Report, rule: Rule, severity: Severity, count: int, illustrations: Illustrations) -> str:
+def _finding(
+    report: Report, total: Tally, rule: Rule, severity: Severity, count: int, illustrations: Illustrations
+) -> str:
     examples = [each for each in report.examples[rule.code] if (each.severity or rule.severity) is severity]
     items = "".join(_example(issue, illustrations.get(issue)) for issue in examples)
     rest = count - len(examples)
@@ -126,7 +129,7 @@ def _finding(report: Report, rule: Rule, severity: Severity, count: int, illustr
         f'<article class="finding" id="{_name(rule, severity)}" data-severity="{severity}">'
         f'<h3><span class="badge {severity}">{severity}</span> <code>{rule.code}</code> '
         f'<span class="count">{count_text(count, "time")}</span></h3>'
-        f'<p>{prose(rule.meaning)}</p><p class="remedy">{prose(rule.remedy)}</p>{_cost(report.total, rule.code)}'
+        f'<p>{prose(rule.meaning)}</p><p class="remedy">{prose(rule.remedy)}</p>{_cost(total, rule.code)}'
         f'<ul class="examples">{items}</ul>{more}</article>'
     )
 

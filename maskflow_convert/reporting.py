@@ -68,10 +68,10 @@ def progress_bar() -> Iterator[OnProgress | None]:
 
         def show(done: int, total: int) -> None:
             nonlocal shown
-            speed = progress.tasks[0].speed
-            rate = f"{speed:,.0f} images/s" if speed else ""
-            progress.update(task, completed=done, total=total, rate=rate, description="images")
             if (now := time.monotonic()) - shown > _SECONDS_BETWEEN_REFRESHES:
+                speed = progress.tasks[0].speed
+                rate = f"{speed:,.0f} images/s" if speed else ""
+                progress.update(task, completed=done, total=total, rate=rate, description="images")
                 progress.refresh()
                 shown = now
 

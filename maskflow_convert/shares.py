@@ -124,12 +124,13 @@ class Shares:
     @cached_property
     def _homes(self) -> Mapping[str, Sequence[Path]]:
         """The folders that have both files of a shard, by its name."""
-        return {
-            name: [
-                folder for folder, names in self.files.items() if {f"{name}.tfrecord", f"{name}.json"} <= names.keys()
-            ]
-            for name in self._owners
-        }
+        homes: dict[str, list[Path]] = {name: [] for name in self._owners}
+        for folder, names in self.files.items():
+            for file in names:
+                name = file.removesuffix(".tfrecord")
+                if file != name and name in homes and f"{name}.json" in names:
+                    homes[name].append(folder)
+        return homes
 
     def _copies(self) -> Iterator[Mapping[Path, ShardReport]]:
         """The copies of each shard in the order of the plan, as far as they are whole: their reports by folder."""

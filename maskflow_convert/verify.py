@@ -94,6 +94,24 @@ class ShardVerdict:
             self.findings.list_issues([replace(issue, path=str(self.shard.path))])
             self.tally.lose(issue)
 
+    @property
+    def verified(self) -> Verified:
+        """What is still needed when counts and findings are added to those of the other files."""
+        return Verified(self.shard.path, self.ids, self.without_id, self.as_listed)
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What is kept of a verdict to hold the files against each other: little, as there may be 100,000 files.
+
+    The attributes are those of the verdict.
+    """
+
+    path: Path
+    ids: array[int]
+    without_id: array[int]
+    as_listed: bool
+
     def number_of(self, position: int) -> int:
         """The number of the record that has the id at a position of `ids`."""
         without = np.asarray(self.without_id, dtype=np.int64)
@@ -129,18 +147,18 @@ def verify(
     compression = manifest.compression if manifest else None
     shards = [StoredShard(path, entries.get(path.name), compression) for path in dict.fromkeys(records.paths)]
     report = Report(classes={each.name: each.id for each in manifest.classes} if manifest else {})
-    verdicts = []
+    files = []
     found: dict[str, int] = {}
     for verdict in _run(partial(verify_shard, contract), shards, workers, on_progress):
         report.add(verdict.split, verdict.tally, ())
         report.merge(verdict.findings)
         found |= verdict.class_ids
-        verdicts.append(verdict)
+        files.append(verdict.verified)
     report.classes |= dict(sorted(found.items(), key=lambda each: each[1]))
-    report.list_issues(_repeated_ids(verdicts))
+    report.list_issues(_repeated_ids(files))
     if manifest is not None:
-        report.list_issues(_unlisted(manifest, verdicts))
-        report.list_issues(_splits_differ(manifest, verdicts, report))
+        report.list_issues(_unlisted(manifest, files))
+        report.list_issues(_splits_differ(manifest, files, report))
     return report
 
 
@@ -313,40 +331,40 @@ def _differences(code: str, where: str, *, found: Mapping[str, int], stated: Map
             yield Issue(code, f"{here:,} {noun} are {where}, the manifest says {there:,}")
 
 
-def _repeated_ids(verdicts: Sequence[ShardVerdict]) -> Iterator[Issue]:
+def _repeated_ids(files: Sequence[Verified]) -> Iterator[Issue]:
     """Every record whose id another before it has, with the file and number of both."""
-    ids = _all_ids(verdicts)
+    ids = _all_ids(files)
     ids.sort()
     if not (ids[1:] == ids[:-1]).any():
         return
-    ids = _all_ids(verdicts)
+    ids = _all_ids(files)
     order = ids.argsort(kind="stable")
     new = np.append(True, np.diff(ids[order]) != 0)
     first = order[np.flatnonzero(new)[new.cumsum() - 1]]
-    starts = np.cumsum([0, *(len(verdict.ids) for verdict in verdicts)])
+    starts = np.cumsum([0, *(len(file.ids) for file in files)])
 
-    def located(position: int) -> tuple[ShardVerdict, int]:
+    def located(position: int) -> tuple[Verified, int]:
         at = int(np.searchsorted(starts, position, side="right")) - 1
-        return verdicts[at], verdicts[at].number_of(position - int(starts[at]))
+        return files[at], files[at].number_of(position - int(starts[at]))
 
     for position, earlier in sorted(zip(order[~new].tolist(), first[~new].tolist(), strict=True)):
-        (verdict, number), (other, other_number) = located(position), located(earlier)
+        (file, number), (other, other_number) = located(position), located(earlier)
         yield Issue(
             "record-id-duplicate",
-            f"record {number} has the image/id {ids[position]}, as record {other_number} of {other.shard.path.name}",
-            path=str(verdict.shard.path),
+            f"record {number} has the image/id {ids[position]}, as record {other_number} of {other.path.name}",
+            path=str(file.path),
         )
 
 
-def _all_ids(verdicts: Sequence[ShardVerdict]) -> NDArray[np.int64]:
-    return np.concatenate([np.empty(0, dtype=np.int64), *(np.asarray(verdict.ids) for verdict in verdicts)])
+def _all_ids(files: Sequence[Verified]) -> NDArray[np.int64]:
+    return np.concatenate([np.empty(0, dtype=np.int64), *(np.asarray(file.ids) for file in files)])
 
 
-def _unlisted(manifest: Manifest, verdicts: Sequence[ShardVerdict]) -> Iterator[Issue]:
+def _unlisted(manifest: Manifest, files: Sequence[Verified]) -> Iterator[Issue]:
     """Files that lie beside a whole data set and do not belong to it."""
     listed = {entry.name for entry in manifest.shards}
-    if listed <= {verdict.shard.path.name for verdict in verdicts}:
-        for folder in sorted({verdict.shard.path.parent for verdict in verdicts}):
+    if listed <= {file.path.name for file in files}:
+        for folder in sorted({file.path.parent for file in files}):
             for path in _shards_in(folder):
                 if path.name not in listed:
                     yield Issue("shard-unlisted", f"{FILE_NAME} does not name this file", path=str(path))
@@ -360,11 +378,12 @@ def _shards_in(folder: Path) -> list[Path]:
         return []
 
 
-def _splits_differ(manifest: Manifest, verdicts: Sequence[ShardVerdict], report: Report) -> Iterator[Issue]:
+def _splits_differ(manifest: Manifest, files: Sequence[Verified], report: Report) -> Iterator[Issue]:
     """Hold the counts of each split against the manifest, if each file of it agrees with its own entry there."""
-    as_listed = {verdict.shard.path.name for verdict in verdicts if verdict.as_listed}
+    as_listed = {file.path.name for file in files if file.as_listed}
+    others = {entry.split for entry in manifest.shards if entry.name not in as_listed}
     for name, counts in manifest.splits.items():
-        if as_listed.issuperset(entry.name for entry in manifest.shards if entry.split == name):
+        if name not in others:
             tally = report.splits.get(name, Tally())
             issues = _differences(
                 "manifest-count-differs",
@@ -374,7 +393,7 @@ def _splits_differ(manifest: Manifest, verdicts: Sequence[ShardVerdict], report:
                     counts.images_written, counts.objects_written, counts.bytes, counts.objects_by_class
                 ),
             )
-            yield from (replace(issue, path=_manifest_path(verdicts)) for issue in issues)
+            yield from (replace(issue, path=_manifest_path(files)) for issue in issues)
 
 
 def _named_counts(images: int, objects: int, size: int, by_class: Mapping[str, int]) -> dict[str, int]:
@@ -382,5 +401,5 @@ def _named_counts(images: int, objects: int, size: int, by_class: Mapping[str, i
     return {"images": images, "objects": objects, "bytes": size, **named}
 
 
-def _manifest_path(verdicts: Sequence[ShardVerdict]) -> str:
-    return str(verdicts[0].shard.path.with_name(FILE_NAME)) if verdicts else FILE_NAME
+def _manifest_path(files: Sequence[Verified]) -> str:
+    return str(files[0].path.with_name(FILE_NAME)) if files else FILE_NAME

@@ -21,6 +21,7 @@ T = TypeVar("T")
 _BLOCK = 1 << 14
 _NEAR = 1 << 12  # bytes between two spans that are read with them
 _READ_AT_ONCE = 1 << 14  # bytes
+_MOST_FILES = 1000  # whose lines are known at a time: some 16 KiB each, and 0.5 KiB a megabyte of the file
 _UP_TO_NON_FINITE = re.compile(
     rb"""(?: [^"NI-]++ | "(?:[^"\\]++|\\.)*+"? | (?!{literal})[NI-] )*+ ({literal})""".replace(
         b"{literal}", rb"(?<![\w.+-])(?:NaN|-?Infinity)(?![\w.+-])"
@@ -75,11 +76,11 @@ def require_state(path: Path, state: tuple[int, int]) -> None:
 
 
 def line_of(path: Path, offset: int) -> int:
-    """The line of a byte; a file is read through once, however often this is asked."""
+    """The line of a byte; a file is read through once, however often this is asked, and of however many in turn."""
     return _lines(path, *state_of(path)).line(offset)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=_MOST_FILES)
 def _lines(path: Path, size: int, modified: int) -> Lines:
     return Lines(path)
 

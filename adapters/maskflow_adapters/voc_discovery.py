@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path, PureWindowsPath
 
 from maskflow_adapters.voc_folders import IMAGE_SUFFIXES, USUAL_FOLDERS
@@ -16,6 +16,7 @@ from maskflow_convert.discovery import by_split
 _MOST_HOMES = 100
 _MOST_FOLDERS = 200
 _LOOKED_AT = 10  # files of a folder, names of a list
+_USUAL_NAMES = frozenset(chain.from_iterable(USUAL_FOLDERS.values()))
 
 _VOC = re.compile(rb"<annotation[\s>]")
 _BOX = re.compile(rb"<bndbox[\s>]")
@@ -84,6 +85,7 @@ _FOREIGN = {
 
 
 def _homes(tree: Tree) -> Iterator[_Home]:
+    with_xml, with_png = _by_usual_folder(tree, ".xml"), _by_usual_folder(tree, ".png")
     inner: dict[Path, dict[str, Path]] = {}
     for folder in tree.folders:
         inner.setdefault(folder.parent, {})[folder.name] = folder
@@ -95,8 +97,8 @@ def _homes(tree: Tree) -> Iterator[_Home]:
         annotations, masks = found["annotations"], found["object_masks"]
         home = _Home(
             path,
-            annotations if annotations and _has_voc(tree, annotations) else None,
-            masks if masks and _has_below(tree, masks, ".png") else None,
+            annotations if annotations and _has_voc(tree, with_xml.get(annotations, ())) else None,
+            masks if masks in with_png else None,
             found["class_masks"],
             found["lists"],
         )
@@ -104,13 +106,18 @@ def _homes(tree: Tree) -> Iterator[_Home]:
             yield home
 
 
-def _has_voc(tree: Tree, folder: Path) -> bool:
-    below = (each for each in tree.folders_with(".xml") if each.is_relative_to(folder))
-    return any(_kind(tree.head(path)) == "voc" for each in islice(below, 3) for path in _some(tree, each, ".xml"))
+def _by_usual_folder(tree: Tree, suffix: str) -> Mapping[Path, Sequence[Path]]:
+    """The folders with such files, by each of the folders of the challenges that they lie in, or are."""
+    found: dict[Path, list[Path]] = {}
+    for folder in tree.folders_with(suffix):
+        for each in (folder, *folder.parents):
+            if each.name in _USUAL_NAMES:
+                found.setdefault(each, []).append(folder)
+    return found
 
 
-def _has_below(tree: Tree, folder: Path, suffix: str) -> bool:
-    return any(each.is_relative_to(folder) for each in tree.folders_with(suffix))
+def _has_voc(tree: Tree, folders: Sequence[Path]) -> bool:
+    return any(_kind(tree.head(path)) == "voc" for each in folders[:3] for path in _some(tree, each, ".xml"))
 
 
 def _of_home(tree: Tree, home: _Home) -> Iterator[Found | LeftOut]:

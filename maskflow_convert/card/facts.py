@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,14 +113,22 @@ class Card:
     @property
     def splits(self) -> list[SplitFacts]:
         """The splits in the order of the manifest."""
-        found = []
-        for name, counts in self.manifest.splits.items():
-            sizes = [shard.bytes for shard in self.manifest.shards if shard.split == name]
-            dropped = sum(counts.images_dropped.values()), sum(counts.objects_dropped.values())
-            found.append(
-                SplitFacts(name, counts.images_written, counts.objects_written, len(sizes), sum(sizes), *dropped)
+        files, sizes = Counter[str](), Counter[str]()
+        for shard in self.manifest.shards:
+            files[shard.split] += 1
+            sizes[shard.split] += shard.bytes
+        return [
+            SplitFacts(
+                name,
+                counts.images_written,
+                counts.objects_written,
+                files[name],
+                sizes[name],
+                sum(counts.images_dropped.values()),
+                sum(counts.objects_dropped.values()),
             )
-        return found
+            for name, counts in self.manifest.splits.items()
+        ]
 
     @property
     def verdict(self) -> str:

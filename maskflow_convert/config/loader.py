@@ -23,7 +23,7 @@ from maskflow_convert.remote import path_of
 
 Location = tuple[str | int, ...]
 
-_MOST_BYTES = 2**18
+_MOST_BYTES = 2**20  # 10,000 names of classes of 100 characters each
 _MOST_TOKENS = 100_000  # about two seconds
 _MOST_NODES = 100_000
 _MOST_PROBLEMS = 50

@@ -18,6 +18,7 @@ from maskflow_adapters.labelme import LabelmeAdapter
 from maskflow_adapters.shapes import ShapesAdapter
 from maskflow_adapters.voc import VocAdapter
 from maskflow_convert import Found, LeftOut, Tree
+from maskflow_convert.discovery import Files as FilesOfFolder
 
 Files = Mapping[str, Any]
 
@@ -600,3 +601,30 @@ def test_pipes_are_not_waited_for(tmp_path):
     tree = Tree.of(tmp_path)
     for adapter in (CocoAdapter, LabelmeAdapter, VocAdapter):
         assert discovered(adapter, tree) == ([], {})
+
+
+def test_folders_are_gone_through_as_often_however_many_are_called_annotations(monkeypatch):
+    """As of a thousand scenes with `Annotations` of another format in each."""
+    seen = []
+    folders_with = Tree.folders_with
+
+    def counted(tree: Tree, *suffixes: str) -> Any:
+        for folder in folders_with(tree, *suffixes):
+            seen.append(folder)
+            yield folder
+
+    monkeypatch.setattr(Tree, "folders_with", counted)
+
+    def looked_at(scenes: int) -> int:
+        root = Path("/nowhere")
+        folders = {root: FilesOfFolder({}, {})}
+        for number in range(scenes):
+            home = root / f"scene-{number}"
+            folders[home] = FilesOfFolder({}, {})
+            folders[home / "Annotations"] = FilesOfFolder({".json": 1}, {".json": ["a.json"]})
+            folders[home / "poses"] = FilesOfFolder({".xml": 1}, {".xml": ["a.xml"]})
+        seen.clear()
+        assert list(VocAdapter.discover(Tree(root, folders))) == []
+        return len(seen)
+
+    assert looked_at(40) <= 2 * looked_at(20)

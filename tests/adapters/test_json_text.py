@@ -82,6 +82,24 @@ def test_a_file_that_has_grown_is_counted_anew(tmp_path):
     assert json_text.line_of(written(tmp_path, b"[\n\n\n1]"), 4) == 4
 
 
+def test_many_files_in_turn_are_read_through_once_each(tmp_path, monkeypatch):
+    """Images of many sources lie in one shard, and so do their faults."""
+    made = []
+
+    class Counted(json_text.Lines):
+        def __init__(self, path):
+            made.append(path)
+            super().__init__(path)
+
+    monkeypatch.setattr(json_text, "Lines", Counted)
+    paths = [tmp_path / f"{number}.json" for number in range(200)]
+    for path in paths:
+        path.write_bytes(b"[\n1]")
+    for _ in range(3):
+        assert [json_text.line_of(path, 2) for path in paths] == [2] * 200
+    assert made == paths
+
+
 class Point(msgspec.Struct):
     x: float
     name: str = ""

@@ -22,9 +22,14 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from core.plugins.scripted import script
-from maskflow_convert import build_dataset, card, convert, load_config, pipeline, preview
+from maskflow_convert import build_dataset, card, convert, load_config, pipeline, preview, registry
+from maskflow_convert.card.facts import Card
 from maskflow_convert.image.overlay import LARGEST_ZOOM, PALETTE
+from maskflow_convert.manifest import Manifest, ShardFile, SplitCounts
 from maskflow_convert.output import Existing
+from maskflow_convert.prepare import prepare
+from maskflow_convert.provenance import sources_of
+from maskflow_convert.report import Report, Tally
 from nasty import QUOTED, SCRIPT, write_nasty_set
 
 CONFIG = Path(__file__).parents[2] / "configs" / "coco.yaml"
@@ -432,3 +437,44 @@ class TestSomebodyElses:
         convert(script(tmp_path, []))
         assert readme(tmp_path / "out").startswith("# 0 images")
         assert not list((tmp_path / "out").glob("samples-*"))
+
+
+def test_the_package_of_an_adapter_is_looked_up_once_for_all_its_sources(tmp_path, monkeypatch):
+    """For each of 200 sources would take a second: all that is installed is looked through."""
+    looked_up = []
+    version_of = registry.version_of
+    monkeypatch.setattr(registry, "version_of", lambda name: (looked_up.append(name), version_of(name))[1])
+    sources = [{"adapter": "coco", "annotations": str(tmp_path / f"{n}.json")} for n in range(5)]
+    for n in range(5):
+        image = {"id": n, "file_name": f"{n}.png"}
+        (tmp_path / f"{n}.json").write_text(json.dumps({"images": [image], "categories": [], "annotations": []}))
+    (tmp_path / "c.yaml").write_text(json.dumps({"sources": sources}))
+    facts = list(sources_of(prepare(load_config(tmp_path / "c.yaml"))))
+    assert looked_up == ["coco"]
+    assert len(facts) == 5
+    assert {each.version for each in facts} == {version_of("coco")}
+
+
+def test_the_files_are_gone_through_once_for_all_splits():
+    """200 splits of 100,000 files in all."""
+
+    class Watched(list[ShardFile]):
+        times = 0
+
+        def __iter__(self):
+            Watched.times += 1
+            return super().__iter__()
+
+    counts = SplitCounts(**Tally().to_dict())
+    shards = Watched(
+        ShardFile.model_construct(name=f"{n}.tfrecord", split=f"s{n % 20}", bytes=10 + n) for n in range(39)
+    )
+    manifest = Manifest.model_construct(splits={f"s{n}": counts for n in range(21)}, shards=shards)
+    found = Card(manifest, Report(), [], []).splits
+    assert Watched.times == 1
+    assert [(each.name, each.files, each.bytes) for each in found[17:]] == [
+        ("s17", 2, 27 + 47),
+        ("s18", 2, 28 + 48),
+        ("s19", 1, 29),
+        ("s20", 0, 0),
+    ]

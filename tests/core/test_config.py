@@ -420,7 +420,7 @@ NO_YAML = {
     "half a character": (b'sources:\na: "\\ud83d"\n', "c.yaml:2: is not YAML: '\\ud83d': it holds half a character"),
     "half a character in a key": (b'"\\udbff": 1\n', "c.yaml:1: is not YAML: '\\udbff': it holds half a character"),
     "too many": (b"a: [" + b"1," * 60_000, "c.yaml:1: is not YAML: it has more than 100,000 words and signs"),
-    "too long": (b"a: " + b"b" * 2**18, "c.yaml: is longer than 262,144 bytes"),
+    "too long": (b"a: " + b"b" * 2**20, "c.yaml: is longer than 1,048,576 bytes"),
     "tag that does not fit": (b"on_error: !!bool perhaps\n", "c.yaml"),
     "number without digits": (b"on_error: !!int ''\n", "c.yaml"),
     "key that does not fit its tag": (b"? !!bool perhaps\n: 1\n", "c.yaml"),
@@ -431,6 +431,12 @@ NO_YAML = {
     "list": (b"- adapter: shapes\n", "c.yaml: holds no settings; it should begin with 'sources:'"),
     "word": (b"sources\n", "c.yaml: holds no settings; it should begin with 'sources:'"),
 }
+
+
+def test_10_000_classes_of_long_names(load):
+    """As `init` writes them, where sources list different ones."""
+    names = [f"{n:04} {'x' * 90}" for n in range(10_000)]
+    assert load(f"{SHAPES}classes: {{names: [{', '.join(names)}]}}\n").classes.names == tuple(names)
 
 
 class TestWhatIsNoYaml:

@@ -183,6 +183,16 @@ class TestHomeOf:
         tree = Tree.of(make(tmp_path, "x/data/batch_1/a.png", "annotations/"))
         assert tree.home_of(["batch_1/a.png"], near=tree.root / "annotations") == (tree.root / "x/data", 1)
 
+    def test_names_are_tried_where_their_folders_are(self, tmp_path, monkeypatch):
+        """Twenty names of each of 300 COCO files would be looked for in a thousand folders."""
+        tree = Tree.of(make(tmp_path, "x/im/a.png", "x/im/b.png", *(f"{number}/" for number in range(50))))
+        tried = []
+        has_file = Tree.has_file
+        monkeypatch.setattr(Tree, "has_file", lambda tree, path: (tried.append(path), has_file(tree, path))[1])
+        names = ["im/a.png", "im/b.png", "im/c.png"]
+        assert tree.home_of(names, near=tree.root) == (tree.root / "x", 2)
+        assert tried == [tree.root / "x" / name for name in names]
+
     def test_names_that_lead_out(self, tmp_path):
         make(tmp_path, "data/images/", "a.png")
         tree = Tree.of(tmp_path / "data")
@@ -233,3 +243,12 @@ def test_by_split(tmp_path, folders, parts):
     tree = Tree.of(tmp_path)
     found = by_split(tree, [tree.root / folder for folder in folders])
     assert {split: tree.told(folder) for split, folder in found.items()} == parts
+
+
+def test_of_each_split_the_common_folder_is_found_once(monkeypatch):
+    made = []
+    monkeypatch.setattr(discovery, "_common", lambda folders: (made.append(len(folders)), folders[0])[1])
+    folders = [Path(f"/root/{split}/{number}") for split in ("train", "val") for number in range(50)]
+    found = by_split(Tree(Path("/root"), {}), folders)
+    assert found == {"train": folders[0], "val": folders[50]}
+    assert made == [50, 50]

@@ -15,6 +15,7 @@ import tensorflow as tf
 from maskflow_convert import load_config
 from maskflow_convert.errors import SourceError
 from maskflow_convert.inspection import Inspection, SizeRange, inspect
+from maskflow_convert.manifest import Manifest
 from maskflow_convert.pipeline import convert
 from maskflow_convert.records import Records
 from maskflow_convert.tfrecord import Compression, ShardWriter
@@ -131,3 +132,18 @@ def test_damage_is_named_with_its_file_and_record(damage: str, tmp_path: Path) -
                 writer.write(record)
     with pytest.raises(SourceError, match=rf"{path.name}: record 1\b"):
         inspect(Records.find(tmp_path))
+
+
+def test_a_manifest_is_read_once_however_many_of_its_files_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a shell names them, `out/*.tfrecord`: a manifest may list 100,000 files and a million images."""
+    folder = written(tmp_path / "out", "output.shard_size=1 images")
+    named = [*files(folder), *files(folder)]
+    read: list[Path] = []
+    original = Manifest.read
+    monkeypatch.setattr(Manifest, "read", lambda path: (read.append(path), original(path))[1])
+    records = Records.find(named)
+    assert read == [folder]
+    assert len(named) == 24
+    assert (records.paths, records.manifest) == (tuple(named), original(folder))

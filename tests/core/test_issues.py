@@ -161,6 +161,28 @@ class TestTally:
         assert one == Tally(11, 22, 33, 44, Counter(a=11, x=1), Counter(b=22), Counter(c=33), 55)
         assert other.to_dict() == before
 
+    def test_add_costs_what_is_added(self):
+        """Of 10,000 classes a shard has a few, and there may be 100,000 shards: what all have is not gone through."""
+        found = Tally(objects_by_class=Untouched({f"class {n}": 1 for n in range(10_000)}))
+        for _ in range(3):
+            found.add(Tally(objects_by_class=Counter({"class 7": 2, "new": 1})))
+        assert found.objects_by_class["class 7"] == 7
+        assert found.objects_by_class["new"] == 3
+
+    def test_add_enters_nothing_that_there_is_none_of(self):
+        found = Tally()
+        found.add(Tally(images_dropped=Counter({"shard-truncated": 0, "shard-missing": 1})))
+        assert found.to_dict()["images_dropped"] == {"shard-missing": 1}
+
+
+class Untouched(Counter[str]):
+    """Counts that nobody goes through."""
+
+    def __iter__(self):
+        raise AssertionError
+
+    items = keys = values = __iter__
+
 
 class TestReport:
     @given(st.lists(ISSUES))

@@ -18,6 +18,9 @@ from maskflow_convert import Report, convert, load_config, merge
 from maskflow_convert.errors import ConfigError, IssueError, OutputError
 from maskflow_convert.nodes import Node
 from maskflow_convert.output import Existing, reserved
+from maskflow_convert.parts import Part
+from maskflow_convert.plan import PlannedSplit
+from maskflow_convert.shares import Shares
 
 PICTURES = [{"key": f"{n}.png", "things": ["good", "far"][: 1 + n % 2]} for n in range(7)]
 SKIP = {"on_error": "skip-object"}
@@ -607,3 +610,46 @@ class TestAgain:
             (out / name).write_text("x")
         merge(out)
         assert contents(out) == expected
+
+
+class Watched(dict[str, int]):
+    """The files of a folder, which count how often one looks at them: each that is gone through is a look."""
+
+    looks = 0
+
+    def _look(self, count: int) -> None:
+        Watched.looks += count
+
+    def __iter__(self) -> Iterator[str]:
+        self._look(len(self))
+        return super().__iter__()
+
+    def keys(self) -> Any:
+        self._look(1)
+        return super().keys()
+
+    def __contains__(self, name: object) -> bool:
+        self._look(1)
+        return super().__contains__(name)
+
+
+def test_a_shard_is_not_looked_for_in_the_folder_of_every_node() -> None:
+    """A thousand nodes, each with a folder of its own, would make 100 million looks of 100,000 shards."""
+    count = 40
+    plan = [PlannedSplit("train", 2 * count, 2 * count)]
+    part = Part.model_construct(node=Node(1, count), plan=plan)
+    names = part.shards
+    folders = {
+        Path(str(node.number)): Watched(
+            {f"{name}.{end}": 1 for name in node.share(names) for end in ("json", "tfrecord")}
+        )
+        for node in (Node(number, count) for number in range(1, count + 1))
+    }
+    folders[Path("1")] |= {f"{names[1]}.json": 1, f"{names[1]}.tfrecord": 1, f"{names[2]}.tfrecord": 1}
+    homes = Shares(folders, [(Path("note"), part)])._homes
+    assert homes == {
+        name: [Path("1"), Path("2")] if number == 1 else [Path(str(number % count + 1))]
+        for number, name in enumerate(names)
+    }
+    assert list(homes) == names
+    assert Watched.looks <= 2 * sum(map(len, folders.values()))

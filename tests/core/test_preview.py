@@ -6,8 +6,10 @@ import json
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from PIL import Image
 
 from core.plugins.scripted import script
 from maskflow_convert import convert, load_config, reporting
+from maskflow_convert.classes import ClassMap
 from maskflow_convert.cli import main
 from maskflow_convert.errors import ConfigError
 from maskflow_convert.pipeline import OnProgress
@@ -249,3 +252,42 @@ class TestCommand:
 
     def test_usage(self, tmp_path, capsys):
         assert main(["preview", str(CONFIG), str(CONFIG)]) == 2
+
+
+class TestManyClasses:
+    """The classes of a data set are put together once, not for each record or image."""
+
+    def test_of_records(self, written):
+        records = Records.find(written)
+
+        class Watched(list[Any]):
+            times = 0
+
+            def __iter__(self):
+                Watched.times += 1
+                return super().__iter__()
+
+        classes = Watched(records.manifest.classes)
+        watched = replace(records, manifest=records.manifest.model_copy(update={"classes": classes}))
+        assert len(list(preview_records(watched, Choice()))) == 12
+        assert Watched.times == 1
+
+    def test_of_images(self, monkeypatch):
+        made = []
+        numbered = ClassMap.numbered
+        monkeypatch.setattr(ClassMap, "numbered", lambda classes: (made.append(1), numbered(classes))[1])
+
+        def times(limit: int) -> int:
+            made.clear()
+            assert len(annotated(Choice(limit=limit))) == limit
+            return len(made)
+
+        assert times(9) == times(1)
+
+    def test_issues_are_those_of_the_image(self):
+        """One examiner looks at all images."""
+        shown = preview_annotations(load_config(CONFIG, ["objects.crowd=skip"]), Choice(issues=True))
+        assert {preview.name: {issue.record for issue in preview.issues} for preview in shown} == {
+            "crowd-111.png": {"crowd-111.png"},
+            "empty-108.png": {"empty-108.png"},
+        }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import tracemalloc
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ from PIL import Image
 from maskflow_convert.errors import DataError
 from maskflow_convert.image import StoredImage
 from maskflow_convert.indices import varint
-from maskflow_convert.record import MAX_BYTES, Layout, decode, encode, estimate_size
+from maskflow_convert.record import MAX_BYTES, Layout, _read_varint, decode, encode, estimate_size
 from maskflow_convert.runs import Runs, from_dense, from_positions, nothing
 
 if TYPE_CHECKING:
@@ -385,12 +385,27 @@ ONE = nested(3, nested(1, b"\x01"))
         pytest.param(nested(1, nested(1, nested(1, b"image/id"))), id="an entry without a value"),
         pytest.param(nested(1, nested(1, nested(1, b"\xff\xfe"), nested(2, ONE))), id="a key that is not UTF-8"),
         pytest.param(b"\x80" * 11, id="a number without an end"),
+        pytest.param(b"\x0a" + b"\x80" * 10 + b"\x00", id="a length of more than 64 bits"),
         pytest.param(nested(1, b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), id="a length of 64 bits"),
         pytest.param(nested(1, b"\x0b\x0c"), id="a group"),
     ],
 )
 def test_bytes_that_are_no_record_are_malformed(serialized: bytes) -> None:
     malformed(serialized)
+
+
+def test_a_number_is_read_no_further_than_64_bits_go() -> None:
+    """Of one that goes on for a megabyte, the work would grow with the square."""
+    read = []
+
+    class Watched(bytes):
+        def __getitem__(self, at: Any) -> Any:
+            read.append(at)
+            return super().__getitem__(at)
+
+    with pytest.raises(ValueError, match="does not end within 64 bits"):
+        _read_varint(cast(memoryview, Watched(b"\xff" * 1000)), 0)
+    assert max(read) == 9
 
 
 @pytest.mark.parametrize("packed", [b"\x80", b"\x01\x80", b"\xff" * 10, b"\x80" * 10 + b"\x01"], ids=repr)

@@ -277,3 +277,16 @@ class TestCommand:
             main(["validate", str(CONFIG), "--format", "html", "--output", str(tmp_path / name)])
             pages.append((tmp_path / name).read_bytes())
         assert pages[0] == pages[1]
+
+
+def test_the_splits_are_added_up_as_often_however_many_kinds_there_are(monkeypatch):
+    times = []
+    total = Report.total.fget
+    monkeypatch.setattr(Report, "total", property(lambda report: (times.append(1), total(report))[1]))
+
+    def added_up(*codes: str) -> int:
+        times.clear()
+        html_report(report_of(*(Issue(code, "m") for code in codes)), {}, "many")
+        return len(times)
+
+    assert added_up(*CATALOGUE) == added_up("mask-empty") > 0

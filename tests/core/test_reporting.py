@@ -7,6 +7,7 @@ from io import StringIO
 from rich.console import Console
 from rich.text import Text
 
+from maskflow_convert import reporting
 from maskflow_convert.reporting import Indented, render
 
 
@@ -24,3 +25,22 @@ class TestIndented:
 
     def test_without_a_terminal(self):
         assert render(Indented(self.text, 2)) == "  The first line goes on below itself.\n  The second does not.\n"
+
+
+def test_progress_is_worked_out_when_it_is_shown_only(monkeypatch):
+    """Not for each of a million images."""
+
+    class Terminal(StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr("sys.stderr", Terminal())
+    clock = [0.0]
+    monkeypatch.setattr(reporting.time, "monotonic", lambda: clock[0])
+    updates = []
+    monkeypatch.setattr(reporting.Progress, "update", lambda *_, **facts: updates.append(facts["completed"]))
+    with reporting.progress_bar() as show:
+        for done in range(1, 41):
+            clock[0] = done / 64
+            show(done, 40)
+    assert updates == [7, 14, 21, 28, 35]  # more than a tenth of a second lies between them

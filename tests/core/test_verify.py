@@ -12,6 +12,7 @@ import tracemalloc
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -886,3 +887,46 @@ def test_indices_are_judged_as_lists_of_triples_are(
             judge(record, "documented")
     else:
         judge(record, "documented")
+
+
+# Many files
+
+
+def test_of_a_file_little_is_kept_until_all_are_verified(tmp_path: Path) -> None:
+    """What it counts by class is added to that of the others: there may be 100,000 files, and 10,000 classes."""
+
+    def peak(count: int) -> int:
+        record = good(n_objects=[300], masks_indices=[0, 0, 0], class_ids=list(range(1, 301)))
+        paths = [shard(tmp_path / f"{number}.tfrecord", [record]) for number in range(count)]
+        tracemalloc.start()
+        try:
+            assert check(*paths).total.objects_written == 300 * count
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(1)
+    assert peak(60) < peak(10) + 50 * 2000
+
+
+def test_the_manifest_is_gone_through_once_for_all_splits(folder: Path) -> None:
+    """200 splits of 100,000 files in all."""
+
+    def times(splits: int) -> int:
+        class Watched(list[Any]):
+            times = 0
+
+            def __iter__(self) -> Iterator[Any]:
+                Watched.times += 1
+                return super().__iter__()
+
+        records = Records.find(folder)
+        assert records.manifest is not None
+        counts = {f"s{number}": records.manifest.unplaced for number in range(splits)}
+        manifest = records.manifest.model_copy(
+            update={"shards": Watched(records.manifest.shards), "splits": {**records.manifest.splits, **counts}}
+        )
+        assert codes(verify(replace(records, manifest=manifest), workers=1)) == {}
+        return Watched.times
+
+    assert times(20) == times(0)
