@@ -21,13 +21,12 @@ class MemoryWatch(threading.Thread):
     Attributes, all of them peaks in kilobytes:
         own_anonymous: of the process alone, without the pages of files.
         anonymous: of all processes together, without the pages of files, every 10 ms.
-        resident: of all processes together, every 10 ms; a page that two of them share counts twice.
         proportional: of all processes together, every 200 ms; a page that two of them share counts half for each.
     """
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
-        self.own_anonymous = self.anonymous = self.resident = self.proportional = 0
+        self.own_anonymous = self.anonymous = self.proportional = 0
         self._pid = pid
 
     def run(self) -> None:
@@ -45,7 +44,6 @@ class MemoryWatch(threading.Thread):
             everyone = [own, *(kilobytes(pid, "status") for pid in kin)]
             self.own_anonymous = max(self.own_anonymous, total([own], "RssAnon"))
             self.anonymous = max(self.anonymous, total(everyone, "RssAnon"))
-            self.resident = max(self.resident, total(everyone, "VmRSS"))
             time.sleep(INTERVAL)
 
 

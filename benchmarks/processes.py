@@ -52,13 +52,11 @@ class WatchedRun(Run):
         anonymous_mb: the most that it held at once without the pages of files, sampled every 10 ms.
         total_mb: the most that it and its descendants held at once, a page that n of them share counted as the n-th
             part for each ("proportional set size"), sampled every 200 ms.
-        total_resident_mb: the same with shared pages counted for each, sampled every 10 ms.
-        total_anonymous_mb: the same without the pages of files, sampled every 10 ms.
+        total_anonymous_mb: the same without the pages of files, a shared page counted for each, sampled every 10 ms.
     """
 
     anonymous_mb: float
     total_mb: float
-    total_resident_mb: float
     total_anonymous_mb: float
 
 
@@ -90,7 +88,6 @@ def watch(command: Command) -> WatchedRun:
         **vars(finished),
         anonymous_mb=memory.own_anonymous / 1000,
         total_mb=memory.proportional / 1000,
-        total_resident_mb=memory.resident / 1000,
         total_anonymous_mb=memory.anonymous / 1000,
     )
 
