@@ -68,7 +68,7 @@ def progress_bar() -> Iterator[OnProgress | None]:
 
         def show(done: int, total: int) -> None:
             nonlocal shown
-            if (now := time.monotonic()) - shown > _SECONDS_BETWEEN_REFRESHES:
+            if (now := time.monotonic()) - shown > _SECONDS_BETWEEN_REFRESHES or done == total:
                 speed = progress.tasks[0].speed
                 rate = f"{speed:,.0f} images/s" if speed else ""
                 progress.update(task, completed=done, total=total, rate=rate, description="images")

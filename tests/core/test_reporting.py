@@ -43,4 +43,4 @@ def test_progress_is_worked_out_when_it_is_shown_only(monkeypatch):
         for done in range(1, 41):
             clock[0] = done / 64
             show(done, 40)
-    assert updates == [7, 14, 21, 28, 35]  # more than a tenth of a second lies between them
+    assert updates == [7, 14, 21, 28, 35, 40]  # more than a tenth of a second lies between them; and the end
