@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import StringIO
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from maskflow_convert.inspection import Inspection, SizeRange
 
 _SECONDS_BETWEEN_REFRESHES = 0.1
+_CLASSES_SHOWN = 100
 _PLAIN_WIDTH = 10_000  # no line is broken where a program may read it
 COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.IGNORE: "dim"}
 
@@ -124,15 +125,26 @@ def _plain(text: str, style: str = "") -> Text:
 
 
 def class_table(report: Report) -> RenderableType:
-    """Objects by class and split, of the classes that have any."""
+    """Objects by class and split, of the classes that have any; of many, of those that have most."""
     table = _table("class", "id", *report.splits)
     total = report.total.objects_by_class
+    shown = {name for name, _ in total.most_common(_CLASSES_SHOWN)}
     for name, class_id in report.classes.items():
-        if total[name]:
+        if total[name] and name in shown:
             counts = (f"{tally.objects_by_class[name]:,}" for tally in report.splits.values())
             table.add_row(_plain(name), str(class_id), *counts)
-    unused = [name for name in report.classes if not total[name]]
-    return Group(table, _plain(f"no object: {', '.join(unused)}", "dim")) if unused else table
+    return Group(table, *_left_out(report.classes, total, shown))
+
+
+def _left_out(classes: Iterable[str], total: Counter[str], shown: Set[str]) -> Iterator[Text]:
+    """How many classes there are besides those that a table shows, and which of them have no object."""
+    smaller = sum(1 for name, count in total.items() if count and name not in shown)
+    if smaller:
+        yield Text(f"and {smaller:,} more, with fewer objects", "dim")
+    unused = [name for name in classes if not total[name]]
+    if unused:
+        more = f" and {len(unused) - _CLASSES_SHOWN:,} more" if len(unused) > _CLASSES_SHOWN else ""
+        yield _plain(f"no object: {', '.join(unused[:_CLASSES_SHOWN])}{more}", "dim")
 
 
 def _counts(tally: Tally) -> Sequence[str]:
