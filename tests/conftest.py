@@ -1,7 +1,8 @@
-"""The record as RECORD.md states it, read with nothing but TensorFlow's own operations; no deadlines for hypothesis."""
+"""The record as RECORD.md states it, read with TensorFlow's operations alone; how tests run, wherever that may be."""
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,6 +15,12 @@ from shared_data import SHARED
 
 settings.register_profile("untimed", deadline=None)  # a slow machine is no fault of the code
 settings.load_profile("untimed")
+
+
+def pytest_configure() -> None:
+    """Heed Ctrl-C, also where the tests were started in the background: there a shell has it ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
