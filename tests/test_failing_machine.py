@@ -281,14 +281,13 @@ class TestOutputDirectory:
         ("event", "why"),
         [
             ("(folder / 'out').rename(folder / 'kept')", "No such file or directory"),
-            (  # between the two, another worker may find nothing
-                "(folder / 'out').rename(folder / 'kept'); (folder / 'out').write_text('mine')",
-                "(Not a directory|No such file or directory)",
-            ),
+            ("(folder / 'out').rename(folder / 'kept'); (folder / 'out').write_text('mine')", "Not a directory"),
         ],
         ids=["gone", "a file instead"],
     )
-    def test_goes_in_the_middle(self, data_set, event, why):
+    def test_goes_in_the_middle(self, request, data_set, event, why):
+        if request.node.callspec.params["written"] == "processes":  # another may look between the two steps of an event
+            why = f"({why}|No such file or directory)"
         (data_set.folder / "event.py").write_text(event)
         ended = convert(data_set.folder)
         assert (ended.code, ended.out) == (5, "")

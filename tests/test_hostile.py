@@ -208,7 +208,7 @@ COCO: dict[str, tuple[Callable[[], str], str]] = {
     "a long scribble": (lambda: coco_mask(f"[[{scribble(10**6)}]]"), "polygon-too-far"),
     "a million points": (lambda: coco_mask(f"[[{zigzag(10**6)}]]"), "polygon-self-intersecting"),
     "two million points": (lambda: coco_mask(f"[[{zigzag(POINTS // 5)}]]"), "annotation-broken"),
-    "ten million points": (lambda: coco_mask(f"[[{zigzag(POINTS)}]]"), "record-broken"),
+    "ten million points": (lambda: coco_mask(f"[[{zigzag(POINTS)}]]"), "annotation-broken"),
     "objects without end": (lambda: coco('"iscrowd":1},{"image_id":1,' * 10**6 + '"bbox":[]'), "record-broken"),
     "3,000 parts": (
         lambda: coco_mask(str([[1, 1, 7, 1, 7, 2 + at / 1000] for at in range(3000)])),
@@ -308,7 +308,7 @@ LABELME: dict[str, tuple[Callable[[], str], str]] = {
     "NaN and infinities": (lambda: labelme("[[NaN,1],[Infinity,1],[7,-Infinity]]"), "polygon-not-finite"),
     "a scribble": (lambda: labelme(pairs(scribble(10_000))), "polygon-self-intersecting"),
     "two million points": (lambda: labelme(pairs(zigzag(POINTS // 5))), "annotation-broken"),
-    "ten million points": (lambda: labelme(pairs(zigzag(POINTS))), "record-broken"),
+    "ten million points": (lambda: labelme(pairs(zigzag(POINTS))), "annotation-broken"),
     "shapes without end": (lambda: labelme(more="},{" * 10**6 + '"label":"cell","points":[]'), "record-broken"),
     "a group of 10,000 shapes, each with flags of its own": (lambda: labelme_group(10_000, 30), ""),
     "a label of a million letters": (lambda: labelme(label='"%s"' % ("x" * 10**6)), "annotation-broken"),

@@ -13,9 +13,14 @@ MAX_OBJECTS = 200_000
 MAX_BYTES = 2**27
 """Longest text of all objects of one image together: some ten million points."""
 
+MAX_OBJECT_BYTES = 2**24
+"""Longest text of one object: some million points. A longer one is refused by itself, and its text is not parsed."""
+
 
 def check_amount(lengths: Iterable[int], place: Callable[[], tuple[Path, int]]) -> None:
     """Refuse an image with more annotations than are read; no more of the lengths are taken than tell.
+
+    An object that is too long by itself counts as the longest that is not: it costs its image nothing else.
 
     Args:
         lengths: that of the text of each object, in bytes.
@@ -26,7 +31,7 @@ def check_amount(lengths: Iterable[int], place: Callable[[], tuple[Path, int]]) 
     """
     total = 0
     for number, length in enumerate(lengths, start=1):
-        total += length
+        total += min(length, MAX_OBJECT_BYTES)
         if number > MAX_OBJECTS:
             raise RecordError(f"the image has more than {MAX_OBJECTS:,} objects, {_REMEDY}", *place())
         if total > MAX_BYTES:

@@ -8,12 +8,10 @@ from pathlib import Path
 import msgspec
 
 from maskflow_adapters import json_text
+from maskflow_adapters.bounds import MAX_OBJECT_BYTES
 from maskflow_adapters.coco_elements import Id, annotation_name
 from maskflow_convert import Issue, Loss
 from maskflow_convert.errors import ShapeError
-
-MAX_BYTES = 2**24
-"""Longest text of one annotation that is read: some million points."""
 
 Plain = dict[str, object]
 """What a model is made from: nested, so that a sample is validated in one go, which is quicker than part by part."""
@@ -85,8 +83,8 @@ def _instance(text: bytes, classes: Classes, offset: int) -> Plain:
 
 def _parse(text: bytes) -> tuple[_Annotation, float | None]:
     """The annotation and the area in pixels that it states; None if that is none, since nothing depends on it."""
-    if len(text) > MAX_BYTES:
-        told = f"it is {len(text):,} bytes long; the most that is read of an annotation is {MAX_BYTES:,}"
+    if len(text) > MAX_OBJECT_BYTES:
+        told = f"it is {len(text):,} bytes long; the most that is read of an annotation is {MAX_OBJECT_BYTES:,}"
         raise ShapeError("annotation-broken", told)
     try:
         found = _WITH_AREA.decode(text)

@@ -16,9 +16,6 @@ from maskflow_convert.errors import RecordError
 
 _Length = Annotated[int, msgspec.Meta(ge=1, lt=2**31)]
 
-MAX_SHAPE_BYTES = 2**24
-"""Longest text of one shape that is read: some million points."""
-
 
 class Head(msgspec.Struct, rename="camel"):
     """The fields of the file. `image_data` is text in base64, or null, and parsed where it is needed."""

@@ -17,7 +17,8 @@ import msgspec
 from pydantic import JsonValue, ValidationError
 
 from maskflow_adapters import json_text
-from maskflow_adapters.labelme_file import MAX_SHAPE_BYTES, LabelmeFile
+from maskflow_adapters.bounds import MAX_OBJECT_BYTES
+from maskflow_adapters.labelme_file import LabelmeFile
 from maskflow_convert import Bitmap, Drawing, Instance, Issue, Polygons, Union
 from maskflow_convert.errors import ShapeError
 from maskflow_convert.shape import Mask
@@ -163,8 +164,8 @@ def instance_of(file: LabelmeFile, pieces: Sequence[Piece], strokes: Strokes) ->
 
 
 def _decode(text: bytes) -> _Shape:
-    if len(text) > MAX_SHAPE_BYTES:
-        told = f"it is {len(text):,} bytes long; the most that is read of a shape is {MAX_SHAPE_BYTES:,}"
+    if len(text) > MAX_OBJECT_BYTES:
+        told = f"it is {len(text):,} bytes long; the most that is read of a shape is {MAX_OBJECT_BYTES:,}"
         raise ShapeError("annotation-broken", told)
     try:
         shape = json_text.decode(text, _SHAPE)

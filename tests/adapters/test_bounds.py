@@ -29,14 +29,16 @@ def told_of(lengths) -> str:
     return error.message
 
 
-@pytest.mark.parametrize("lengths", [[], [1] * 200_000, [134_217_720, 8]], ids=["none", "objects", "bytes"])
+@pytest.mark.parametrize(
+    "lengths", [[], [1] * 200_000, [16_777_216] * 8, [10**9]], ids=["none", "objects", "bytes", "one too long"]
+)
 def test_the_most_is_read(lengths):
     bounds.check_amount(lengths, lambda: PLACE)
 
 
 def test_more_is_not():
     assert told_of([1] * 200_001) == f"the image has more than 200,000 objects, {REMEDY}"
-    assert told_of([134_217_720, 9]) == f"the objects of the image take more than 134,217,728 bytes, {REMEDY}"
+    assert told_of([16_777_216] * 8 + [1]) == f"the objects of the image take more than 134,217,728 bytes, {REMEDY}"
 
 
 def test_no_more_is_looked_at_than_tells():
